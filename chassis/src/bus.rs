@@ -1,0 +1,131 @@
+//! The bus: what happened, told to whoever wants to know. Topics keep events for a while; every consumer
+//! group reads each event, in order within a key.
+//!
+//! This file holds the port and the consumer runtime that all adapters share; `bus/embedded.rs` is the
+//! durable log that needs no server.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use contracts::event::{Envelope, EventId};
+use jiff::Timestamp;
+
+mod consumer;
+pub mod contract;
+mod embedded;
+
+/// An event on its way to the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Where it goes: `order.events`.
+    pub topic: String,
+    /// Events of one key stay in order.
+    pub key: String,
+    /// The event's id; a record published twice keeps it.
+    pub id: EventId,
+    /// The CloudEvent in JSON.
+    pub payload: Bytes,
+}
+
+/// An event that a consumer group has been given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place in the topic.
+    pub offset: u64,
+    /// The event.
+    pub record: Record,
+}
+
+/// An event that a consumer group gave up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Identifies the dead letter.
+    pub id: u64,
+    /// Who gave up.
+    pub group: String,
+    /// The event.
+    pub record: Record,
+    /// What went wrong at the last attempt.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// The bus cannot take or give events now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the bus is unavailable: {0}")]
+pub struct BusError(pub String);
+
+/// A durable log of events with consumer groups.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Appends the records in order; when this returns `Ok`, all are durable.
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BusError>;
+
+    /// Up to `limit` deliveries of `topic` after `offset` (exclusive; 0 for the beginning), waiting until
+    /// there is at least one.
+    async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// The offset up to which `group` has handled `topic`; 0 if it never has.
+    async fn committed(&self, group: &str, topic: &str) -> Result<u64, BusError>;
+
+    /// Notes that `group` has handled `topic` up to and including `offset`. May be written late: after a
+    /// crash a group sees some events again.
+    async fn commit(&self, group: &str, topic: &str, offset: u64) -> Result<(), BusError>;
+
+    /// Keeps an event that `group` gave up on. Durable on return.
+    async fn bury(
+        &self,
+        group: &str,
+        record: Record,
+        reason: &str,
+        attempts: u32,
+        at: Timestamp,
+    ) -> Result<(), BusError>;
+
+    /// Dead letters after `after` (exclusive), oldest first.
+    async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// Takes a dead letter out; the caller has replayed or discarded it.
+    async fn remove_dead_letter(&self, id: u64) -> Result<(), BusError>;
+}
+
+/// Handles the events of one consumer group.
+#[async_trait]
+pub trait Consumer: Send + Sync {
+    /// Handles one event. Must be idempotent: note the event in the inbox with the effect.
+    async fn consume(&self, envelope: &Envelope) -> Result<(), ConsumeError>;
+}
+
+/// Why an event was not handled.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConsumeError {
+    /// Try again after a pause.
+    #[error("{0}")]
+    Retry(String),
+    /// It will never work: straight to the dead letters.
+    #[error("{0}")]
+    Poison(String),
+}
+
+impl From<crate::StoreError> for ConsumeError {
+    fn from(error: crate::StoreError) -> Self {
+        Self::Retry(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for ConsumeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Poison(format!("the event does not decode: {error}"))
+    }
+}
+
+/// Pause before attempt `attempt + 1`: exponential from `base` to `max`, with half of it random.
+pub fn backoff(env: &crate::Env, attempt: u32, base: Duration, max: Duration) -> Duration {
+    let full = base.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(max);
+    let millis = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis / 2 + env.random_below(millis / 2 + 1))
+}

@@ -1,0 +1,201 @@
+//! The only door to time, randomness and tasks, so that a simulator can own them.
+//!
+//! `clippy.toml` bans the doors around it. Sleeping and measuring durations stay with `tokio::time`,
+//! which runs on virtual time when a test pauses it.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Tells the time of day.
+pub trait Clock: Send + Sync {
+    /// The present instant, UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// Gives random bytes, good enough for secrets.
+pub trait Entropy: Send + Sync {
+    /// Fills `buffer`.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Time, randomness and tasks of one process. Cloning is cheap.
+#[derive(Clone)]
+pub struct Env {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Env {
+    /// The real world.
+    pub fn system() -> Self {
+        Self::new(Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
+
+    /// A world with the given clock and entropy.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { clock, entropy, tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// A world where time stands still until told and randomness follows from `seed`.
+    pub fn simulated(seed: u64) -> (Self, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
+        (Self::new(clock.clone(), Arc::new(SeededEntropy::new(seed))), clock)
+    }
+
+    /// The present instant, cut to the microsecond that stores keep.
+    pub fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    /// Mints an id: UUIDv7 from this clock and entropy (RFC 9562 §5.7).
+    pub fn new_id<T: From<uuid::Uuid>>(&self) -> T {
+        let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
+        T::from(uuid::Builder::from_unix_timestamp_millis(millis, &self.random_bytes()).into_uuid())
+    }
+
+    /// `N` random bytes.
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// A random number in `0..bound`, for jitter; not for secrets.
+    pub fn random_below(&self, bound: u64) -> u64 {
+        u64::from_le_bytes(self.random_bytes()) % bound.max(1)
+    }
+
+    /// Runs `task` in the background until it ends; [`Env::stop`] waits for it. A long-running task
+    /// watches [`Env::stopping`].
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        use tracing::Instrument as _;
+        let handle = self.tasks.spawn(task.instrument(tracing::info_span!("task", name)));
+        // The watcher is not tracked: it only reports what the tracked task did.
+        tokio::spawn(async move {
+            if let Err(error) = handle.await
+                && error.is_panic()
+            {
+                tracing::error!(task = name, "a background task panicked");
+            }
+        });
+    }
+
+    /// Runs CPU-heavy or blocking work off the async threads.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, crate::StoreError> {
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| crate::StoreError::Corrupt(format!("a blocking task panicked: {error}")))
+    }
+
+    /// Resolves when the process is asked to stop.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// True once the process was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Asks all tasks to stop, without waiting.
+    pub fn request_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Asks all tasks to stop and waits until they have.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl std::fmt::Debug for Env {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Env").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::panic, reason = "without randomness no secret is safe; the kernel always has some")]
+    fn fill(&self, buffer: &mut [u8]) {
+        if let Err(error) = getrandom::fill(buffer) {
+            panic!("the operating system gives no randomness: {error}");
+        }
+    }
+}
+
+/// A clock that moves only when told.
+pub struct ManualClock(AtomicU64);
+
+impl Default for ManualClock {
+    /// 2026-01-01T00:00:00Z.
+    fn default() -> Self {
+        Self(AtomicU64::new(1_767_225_600_000_000))
+    }
+}
+
+impl ManualClock {
+    /// Moves the clock forward.
+    pub fn advance(&self, by: std::time::Duration) {
+        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        let micros = i64::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(i64::MAX);
+        Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// SplitMix64: the same seed gives the same bytes. For simulation only.
+pub struct SeededEntropy(Mutex<u64>);
+
+impl SeededEntropy {
+    /// A generator that starts at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for chunk in buffer.chunks_mut(8) {
+            *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = *state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}

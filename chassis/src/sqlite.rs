@@ -1,0 +1,356 @@
+//! Embedded SQL: one file, one writer, many readers.
+//!
+//! All writes of a file go through one thread. It takes every transaction that waits, runs each in a
+//! savepoint of its own, commits them together and only then answers: a hundred callers share one
+//! `fdatasync`, and none hears of an outcome that is not on disk. The queue before it is bounded.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::StoreError;
+
+/// Transactions that may wait for the writer; more callers wait outside, in order.
+const WRITER_QUEUE_LEN: usize = 1024;
+/// Transactions in one commit at most, so that the first of them does not wait too long.
+const BATCH_LEN_MAX: usize = 256;
+const READERS: usize = 2;
+const STATEMENTS_CACHED: usize = 128;
+/// `PRAGMA application_id` of all our files: "JANG".
+const APPLICATION_ID: i32 = 0x4a41_4e47;
+
+/// Where a database lives.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A file; its folder must exist.
+    File(PathBuf),
+    /// Memory of this process; runs inline on the caller's thread, for tests and simulation.
+    Memory,
+}
+
+impl Location {
+    /// The file `name` in `folder`.
+    pub fn in_folder(folder: &Path, name: &str) -> Self {
+        Self::File(folder.join(name))
+    }
+}
+
+/// The tables of one database and how they came to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// For messages: `order`.
+    pub name: &'static str,
+    /// SQL scripts, applied in order, each once. Never change one that was released; add one.
+    pub migrations: &'static [&'static str],
+}
+
+/// Why a database did not open. Each message says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Written by a newer program.
+    #[error(
+        "{path} was written by a newer version of Jangteo (schema {found}, this program knows {known}). \
+         Run that version, or restore a backup that this version wrote."
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its schema version.
+        found: usize,
+        /// The newest that this program knows.
+        known: usize,
+    },
+    /// Not one of our files.
+    #[error("{0} is not a Jangteo database. Choose another data folder with --data-dir, or move this file away.")]
+    Foreign(String),
+    /// The file is damaged.
+    #[error("{path} is damaged: {reason}. Restore it from a backup; `jangteo verify` tells what is affected.")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("cannot open {path}: {reason}. Check that the folder exists, is writable and has free space.")]
+    Inaccessible {
+        /// The file.
+        path: String,
+        /// What was refused.
+        reason: String,
+    },
+}
+
+/// A database handle. Cloning is cheap; the file closes when the last clone is dropped.
+#[derive(Clone)]
+pub struct Database {
+    engine: Arc<Engine>,
+    commits: watch::Sender<u64>,
+}
+
+enum Engine {
+    Threaded { writer: mpsc::Sender<Job>, readers: Readers },
+    Inline(Mutex<Connection>),
+}
+
+struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+/// Tells the caller how its transaction ended, once the commit has or has not happened.
+type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Runs a transaction; `true` keeps its changes.
+type Job = Box<dyn FnOnce(&Connection) -> (bool, Finish) + Send>;
+
+impl Database {
+    /// Opens or creates the database and brings its schema up to date.
+    pub fn open(location: &Location, schema: &Schema) -> Result<Self, OpenError> {
+        let commits = watch::Sender::new(0);
+        let engine = match location {
+            Location::Memory => {
+                let connection = Connection::open_in_memory().map_err(|error| open_error("memory", &error))?;
+                migrate(&connection, "memory", schema)?;
+                Engine::Inline(Mutex::new(connection))
+            }
+            Location::File(path) => {
+                let name = path.display().to_string();
+                let writer = connect(path, false)?;
+                migrate(&writer, &name, schema)?;
+                let idle = (0..READERS).map(|_| connect(path, true)).collect::<Result<Vec<_>, _>>()?;
+                let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) };
+                let (sender, receiver) = mpsc::channel(WRITER_QUEUE_LEN);
+                let committed = commits.clone();
+                std::thread::Builder::new()
+                    .name(format!("sqlite-{}", schema.name))
+                    .spawn(move || write_loop(&writer, receiver, &committed))
+                    .map_err(|error| OpenError::Inaccessible { path: name, reason: error.to_string() })?;
+                Engine::Threaded { writer: sender, readers }
+            }
+        };
+        Ok(Self { engine: Arc::new(engine), commits })
+    }
+
+    /// Runs `transaction`; its changes are durable when this returns `Ok`, and gone when it returns `Err`.
+    pub async fn write<T, E>(
+        &self,
+        transaction: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Inline(connection) => {
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                let result = write_inline(&connection, transaction);
+                drop(connection);
+                self.commits.send_modify(|count| *count += 1);
+                result
+            }
+            Engine::Threaded { writer, .. } => {
+                let (sender, receiver) = oneshot::channel();
+                let trace = crate::trace::current();
+                let job: Job = Box::new(move |connection| {
+                    let result = crate::trace::sync_scope(trace, || run_guarded(connection, transaction));
+                    let keep = result.is_ok();
+                    let finish: Finish = Box::new(move |committed| {
+                        // A caller that went away does not want to know.
+                        let _ = sender.send(match committed {
+                            Ok(()) => result,
+                            Err(error) => Err(error.into()),
+                        });
+                    });
+                    (keep, finish)
+                });
+                let stopped = || StoreError::Unavailable("the writer has stopped".to_owned());
+                writer.send(job).await.map_err(|_| stopped())?;
+                receiver.await.map_err(|_| StoreError::Unknown("the writer has stopped".to_owned()))?
+            }
+        }
+    }
+
+    /// Runs `query` on a consistent snapshot.
+    #[expect(clippy::disallowed_methods, reason = "the pool bounds how many threads this takes")]
+    pub async fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Inline(connection) => query(&connection.lock().unwrap_or_else(PoisonError::into_inner)),
+            Engine::Threaded { readers, .. } => {
+                let stopped = |_| StoreError::Unavailable("the readers have stopped".to_owned());
+                let _permit = readers.permits.acquire().await.map_err(stopped)?;
+                let engine = Arc::clone(&self.engine);
+                let panicked = |_| StoreError::Corrupt("a query panicked".to_owned());
+                tokio::task::spawn_blocking(move || engine.read(query)).await.map_err(panicked)?
+            }
+        }
+    }
+
+    /// Changes whenever something was committed; what waits for new rows waits on this.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+}
+
+impl Engine {
+    fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let Self::Threaded { readers, .. } = self else {
+            return Err(StoreError::Corrupt("inline databases have no readers".to_owned()).into());
+        };
+        let idle = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle().pop().ok_or_else(|| StoreError::Unavailable("all readers are busy".to_owned()))?;
+        let result = catch_unwind(AssertUnwindSafe(|| snapshot(&connection, query)));
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        idle().push(connection);
+        result.unwrap_or_else(|_| Err(StoreError::Corrupt("a query panicked".to_owned()).into()))
+    }
+}
+
+fn snapshot<T, E: From<StoreError>>(
+    connection: &Connection,
+    query: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    execute(connection, "BEGIN")?;
+    let result = query(connection);
+    execute(connection, "COMMIT")?;
+    result
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+fn run_guarded<T, E: From<StoreError>>(
+    connection: &Connection,
+    transaction: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(|| transaction(connection)))
+        .unwrap_or_else(|_| Err(StoreError::Corrupt("a transaction panicked".to_owned()).into()))
+}
+
+fn write_inline<T, E: From<StoreError>>(
+    connection: &Connection,
+    transaction: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    match run_guarded(connection, transaction) {
+        Ok(value) => {
+            execute(connection, "COMMIT")?;
+            Ok(value)
+        }
+        Err(error) => {
+            execute(connection, "ROLLBACK")?;
+            Err(error)
+        }
+    }
+}
+
+/// Takes whatever waits, commits it together, answers, and starts over until all handles are gone.
+fn write_loop(connection: &Connection, mut jobs: mpsc::Receiver<Job>, commits: &watch::Sender<u64>) {
+    let mut batch: Vec<Job> = Vec::with_capacity(BATCH_LEN_MAX);
+    while jobs.blocking_recv_many(&mut batch, BATCH_LEN_MAX) > 0 {
+        let mut finishers = Vec::with_capacity(batch.len());
+        let committed = commit_together(connection, batch.drain(..), &mut finishers);
+        if committed.is_err() && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        metrics::histogram!("sqlite_batch_transactions").record(finishers.len() as f64);
+        for finish in finishers {
+            finish(committed.clone());
+        }
+        commits.send_modify(|count| *count += 1);
+    }
+}
+
+/// Runs the jobs in one transaction. Every job is called and its `Finish` collected, also when the
+/// transaction cannot begin or commit: nobody may be left waiting.
+fn commit_together(
+    connection: &Connection,
+    jobs: impl Iterator<Item = Job>,
+    finishers: &mut Vec<Finish>,
+) -> Result<(), StoreError> {
+    let mut outcome = execute(connection, "BEGIN IMMEDIATE");
+    for job in jobs {
+        if outcome.is_ok() {
+            outcome = execute(connection, "SAVEPOINT job");
+        }
+        let (keep, finish) = job(connection);
+        finishers.push(finish);
+        if outcome.is_ok() && !keep {
+            outcome = execute(connection, "ROLLBACK TO job");
+        }
+        if outcome.is_ok() {
+            outcome = execute(connection, "RELEASE job");
+        }
+    }
+    outcome.and_then(|()| execute(connection, "COMMIT"))
+}
+
+fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
+    let name = path.display().to_string();
+    let error = |error: rusqlite::Error| open_error(&name, &error);
+    let access = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(error)?;
+    if !read_only {
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(error)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection, path: &str, schema: &Schema) -> Result<(), OpenError> {
+    let error = |error: rusqlite::Error| open_error(path, &error);
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(error);
+    let done = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);
+    let owner = pragma("application_id")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(error)?;
+    if owner != APPLICATION_ID && (owner != 0 || tables != 0) {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    if done > schema.migrations.len() {
+        return Err(OpenError::Newer { path: path.to_owned(), found: done, known: schema.migrations.len() });
+    }
+    for (index, script) in schema.migrations.iter().enumerate().skip(done) {
+        let version = index + 1;
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; \
+                 PRAGMA user_version = {version}; COMMIT;"
+            ))
+            .map_err(error)?;
+    }
+    Ok(())
+}
+
+fn open_error(path: &str, error: &rusqlite::Error) -> OpenError {
+    use rusqlite::ErrorCode as Sqlite;
+    let (path, reason) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(Sqlite::NotADatabase) => OpenError::Foreign(path),
+        Some(Sqlite::DatabaseCorrupt) => OpenError::Damaged { path, reason },
+        _ => OpenError::Inaccessible { path, reason },
+    }
+}

@@ -1,0 +1,273 @@
+//! The order service: carts and orders.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Currency, Locale, LocalizedText, Money,
+    auth::AccountId,
+    product::{ProductId, ReservationId, TaxClass, VariantId},
+};
+
+crate::typed_id!(
+    /// A cart.
+    CartId,
+    "crt"
+);
+crate::typed_id!(
+    /// A line of a cart, and of the order it becomes.
+    LineId,
+    "lin"
+);
+crate::typed_id!(
+    /// An order. People see its number instead.
+    OrderId,
+    "ord"
+);
+crate::typed_id!(
+    /// A wish to give money back.
+    RefundId,
+    "ref"
+);
+
+/// Where an order stands. Payment and fulfilment are separate, computed axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Placed; stock is held, payment is under way.
+    Pending,
+    /// The customer has to act: a redirect, a bank transfer.
+    AwaitingPayment,
+    /// A person has to look at it.
+    OnHold,
+    /// Stock and payment are certain.
+    Confirmed,
+    /// Being packed or partly shipped.
+    Processing,
+    /// Everything shipped.
+    Completed,
+    /// The payment was declined.
+    Rejected,
+    /// Nobody paid in time.
+    Expired,
+    /// Called off by customer or staff.
+    Cancelled,
+    /// The return window is over.
+    Closed,
+}
+
+/// What of the money has arrived, computed from the payment events of the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Nothing authorized.
+    NotPaid,
+    /// Authorized, not captured.
+    Authorized,
+    /// Captured in part.
+    PartiallyPaid,
+    /// Captured in full.
+    Paid,
+    /// Some of it was given back.
+    PartiallyRefunded,
+    /// All of it was given back.
+    Refunded,
+    /// The authorization was let go; nothing was taken.
+    Voided,
+}
+
+/// A postal address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// Who receives.
+    #[schema(min_length = 1, max_length = 100, example = "김하늘")]
+    pub name: String,
+    /// E.164 (`+821012345678`) or national digits.
+    #[schema(max_length = 32, example = "+821012345678")]
+    pub phone: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(pattern = "^[A-Z]{2}$", example = "KR")]
+    pub country: String,
+    /// Five digits in Korea.
+    #[schema(max_length = 16, example = "04524")]
+    pub postal_code: String,
+    /// City or province.
+    #[schema(max_length = 100, example = "서울특별시 중구")]
+    pub city: String,
+    /// Street and number (road-name address in Korea).
+    #[schema(min_length = 1, max_length = 200, example = "세종대로 110")]
+    pub line1: String,
+    /// Building, floor, flat.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(max_length = 200, example = "3층")]
+    pub line2: String,
+}
+
+/// How the buyer pays. `token` stands for a method at the provider; card numbers never come here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentMethod {
+    /// The payment provider.
+    #[schema(max_length = 32, example = "sandbox")]
+    pub provider: String,
+    /// What the provider's client library returned.
+    #[schema(min_length = 1, max_length = 200, example = "tok_approve")]
+    pub token: String,
+}
+
+/// One line of an order as it was sold; prices never change afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderLine {
+    /// The line.
+    pub id: LineId,
+    /// What was sold.
+    pub variant_id: VariantId,
+    /// Its product.
+    pub product_id: ProductId,
+    /// The shop's own code at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// The name at the time.
+    pub title: LocalizedText,
+    /// The option values at the time.
+    pub option_values: Vec<String>,
+    /// How many.
+    #[schema(minimum = 1)]
+    pub quantity: i64,
+    /// Tax-inclusive price of one.
+    pub unit_price: Money,
+    /// Tax-inclusive price of all.
+    pub total: Money,
+    /// The tax inside `total`.
+    pub tax: Money,
+    /// The class it was taxed by.
+    pub tax_class: TaxClass,
+}
+
+/// Sums of a cart or order. `total = subtotal + shipping`; taxes are inside these, not on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Totals {
+    /// All lines.
+    pub subtotal: Money,
+    /// Delivery.
+    pub shipping: Money,
+    /// The tax inside `total`, the sum of the taxes of the lines and of shipping.
+    pub tax: Money,
+    /// What the buyer pays.
+    pub total: Money,
+}
+
+/// What other services need to know of an order; carried by its events so that nobody has to call back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSnapshot {
+    /// The order.
+    pub order_id: OrderId,
+    /// What people call it.
+    pub number: String,
+    /// The buyer, unless a guest.
+    pub customer: Option<AccountId>,
+    /// Where mails go.
+    pub email: String,
+    /// In which language.
+    pub locale: Locale,
+    /// Of all amounts.
+    pub currency: Currency,
+    /// What was sold.
+    pub lines: Vec<OrderLine>,
+    /// The sums.
+    pub totals: Totals,
+    /// Where it goes; absent if nothing needs delivery.
+    pub shipping_address: Option<Address>,
+    /// The stock held for it.
+    pub reservation_id: ReservationId,
+    /// When it was placed.
+    pub placed_at: jiff::Timestamp,
+}
+
+/// `order.placed`: payment authorizes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// How the buyer pays.
+    pub payment_method: PaymentMethod,
+    /// After this nobody waits for the payment.
+    pub pay_by: jiff::Timestamp,
+}
+
+/// `order.confirmed`: product commits the reservation, payment captures, notification writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    /// The order.
+    pub order: OrderSnapshot,
+}
+
+/// `order.rejected`, `order.expired`, `order.cancelled`: product releases or restocks, payment voids or
+/// refunds, notification writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderEnded {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Why, for the customer.
+    pub reason: String,
+    /// True if the goods were already taken from stock and go back on the shelf.
+    pub restock: bool,
+}
+
+/// Units that go back on the shelf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestockLine {
+    /// Which variant.
+    pub variant_id: VariantId,
+    /// How many.
+    pub quantity: i64,
+}
+
+/// `order.refund_requested`: payment gives money back, product restocks the named units.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefundRequested {
+    /// The order.
+    pub order_id: OrderId,
+    /// Identifies this refund in both services.
+    pub refund_id: RefundId,
+    /// How much.
+    pub amount: Money,
+    /// Why, for the records and the provider.
+    pub reason: String,
+    /// What goes back on the shelf.
+    pub restock: Vec<RestockLine>,
+}
+
+/// `order.refunded`: money went back; notification writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderRefunded {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Which refund.
+    pub refund_id: RefundId,
+    /// How much this time.
+    pub amount: Money,
+    /// How much in all.
+    pub refunded_total: Money,
+}
+
+crate::events! {
+    /// What happens in order.
+    OrderEvent on "order.events" from "/jangteo/order" {
+        /// See [`OrderPlaced`].
+        Placed(OrderPlaced) = "order.placed" / 1,
+        /// See [`OrderConfirmed`].
+        Confirmed(OrderConfirmed) = "order.confirmed" / 1,
+        /// The payment was declined; see [`OrderEnded`].
+        Rejected(OrderEnded) = "order.rejected" / 1,
+        /// Nobody paid in time; see [`OrderEnded`].
+        Expired(OrderEnded) = "order.expired" / 1,
+        /// Called off; see [`OrderEnded`].
+        Cancelled(OrderEnded) = "order.cancelled" / 1,
+        /// See [`RefundRequested`].
+        RefundRequested(RefundRequested) = "order.refund_requested" / 1,
+        /// See [`OrderRefunded`].
+        Refunded(OrderRefunded) = "order.refunded" / 1,
+    }
+}
