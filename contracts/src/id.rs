@@ -102,29 +102,25 @@ macro_rules! typed_id {
 
 #[cfg(test)]
 mod tests {
-    typed_id!(
-        /// An id for this test.
-        TestId,
-        "tst"
-    );
+    use crate::order::OrderId;
 
     #[test]
     fn round_trips_and_refuses_everything_else() {
-        let id = TestId::from_uuid(uuid::Uuid::from_u128(7));
+        let id = OrderId::from_uuid(uuid::Uuid::from_u128(7));
         let text = id.to_string();
-        assert_eq!(text, "tst_00000000000000000000000000000007");
+        assert_eq!(text, "ord_00000000000000000000000000000007");
         assert_eq!(text.parse(), Ok(id));
         for bad in [
             "",
-            "tst",
-            "tst_",
-            "ord_00000000000000000000000000000007",
-            "tst_0000000000000000000000000000000g",
-            "tst_0000000000000000000000000000000A",
-            "tst_00000000-0000-0000-0000-000000000007",
-            "tst_000000000000000000000000000000071",
+            "ord",
+            "ord_",
+            "prd_00000000000000000000000000000007",
+            "ord_0000000000000000000000000000000g",
+            "ord_0000000000000000000000000000000A",
+            "ord_00000000-0000-0000-0000-000000000007",
+            "ord_000000000000000000000000000000071",
         ] {
-            assert!(bad.parse::<TestId>().is_err(), "{bad:?} must be refused");
+            assert!(bad.parse::<OrderId>().is_err(), "{bad:?} must be refused");
         }
     }
 }

@@ -1,2 +1,63 @@
-//! x
-fn main() {}
+//! Developer commands: `cargo xtask --help`.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a command line tool of the repository, never shipped"
+)]
+
+mod bench;
+mod checks;
+mod graph;
+mod run;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Jangteo.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything CI runs: format, clippy, deny, docs, all tests, Schemathesis.
+    Test {
+        /// Leave out Schemathesis, which takes minutes.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Format, clippy, deny and docs only.
+    Lint,
+    /// Measures speed and size against the machine's limits; writes bench/results/latest.json.
+    Bench {
+        /// Passed on to the bench program; see `cargo xtask bench -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Writes openapi/jangteo.json from the code.
+    Openapi {
+        /// Fail if the file is not current instead of writing it.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Writes docs/service-graph.txt: which crate depends on which, and which service calls whom.
+    Graph {
+        /// Fail if the file is not current instead of writing it.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Test { quick } => checks::test(quick),
+        Command::Lint => checks::lint(),
+        Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Openapi { check } => checks::openapi(check),
+        Command::Graph { check } => graph::write(check),
+    }
+}
