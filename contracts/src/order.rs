@@ -1,5 +1,7 @@
 //! The order service: carts and orders.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -76,8 +78,8 @@ pub enum PaymentStatus {
     Voided,
 }
 
-/// A postal address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A postal address. Its `Debug` form names nobody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
     /// Who receives.
@@ -104,8 +106,15 @@ pub struct Address {
     pub line2: String,
 }
 
-/// How the buyer pays. `token` stands for a method at the provider; card numbers never come here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("country", &self.country).finish_non_exhaustive()
+    }
+}
+
+/// How the buyer pays. `token` stands for a method at the provider; card numbers never come here, and
+/// the token stays out of the `Debug` form.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentMethod {
     /// The payment provider.
@@ -114,6 +123,12 @@ pub struct PaymentMethod {
     /// What the provider's client library returned.
     #[schema(min_length = 1, max_length = 200, example = "tok_approve")]
     pub token: String,
+}
+
+impl fmt::Debug for PaymentMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentMethod").field("provider", &self.provider).finish_non_exhaustive()
+    }
 }
 
 /// One line of an order as it was sold; prices never change afterwards.
@@ -159,7 +174,8 @@ pub struct Totals {
 }
 
 /// What other services need to know of an order; carried by its events so that nobody has to call back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The buyer stays out of its `Debug` form.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderSnapshot {
     /// The order.
     pub order_id: OrderId,
@@ -183,6 +199,16 @@ pub struct OrderSnapshot {
     pub reservation_id: ReservationId,
     /// When it was placed.
     pub placed_at: jiff::Timestamp,
+}
+
+impl fmt::Debug for OrderSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderSnapshot")
+            .field("order_id", &self.order_id)
+            .field("number", &self.number)
+            .field("total", &self.totals.total)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `order.placed`: payment authorizes.
