@@ -1,15 +1,22 @@
 //! What every service runs on, and no word of commerce: environment, configuration, server, problems,
 //! access control, idempotency, outbox and inbox, bus, queue, embedded SQL, telemetry.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
+
+pub mod access;
 pub mod bus;
 pub mod env;
+pub mod http;
 pub mod idempotency;
 pub mod outbox;
 pub mod problem;
 pub mod queue;
+pub mod service;
 pub mod sqlite;
 pub mod store;
+pub mod token;
 pub mod trace;
+pub mod transport;
 
 pub use env::Env;
 pub use problem::Problem;

@@ -16,9 +16,12 @@ use crate::StoreError;
 /// Seconds after which a caller may try again when a dependency is down.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// A failed request.
+/// A failed request. Boxed, because most requests succeed and their results should stay small.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Content>);
+
+#[derive(Debug)]
+struct Content {
     code: ErrorCode,
     status: StatusCode,
     kind: Cow<'static, str>,
@@ -59,7 +62,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem with `code` whose `type` is the code itself.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Content {
             code,
             status: status(code),
             kind: Cow::Borrowed(name(code)),
@@ -68,7 +71,7 @@ impl Problem {
             extra: serde_json::Map::new(),
             retry_after: matches!(code, ErrorCode::Unavailable).then_some(RETRY_AFTER_SECONDS),
             source: None,
-        }
+        }))
     }
 
     /// A request that breaks rules, all of which are named.
@@ -78,7 +81,7 @@ impl Problem {
             several => format!("{} things are wrong with this request; see `errors`.", several.len()),
         };
         let mut problem = Self::new(ErrorCode::InvalidRequest, detail);
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
@@ -90,50 +93,50 @@ impl Problem {
     /// A failure of ours; `source` goes to the log only.
     pub fn internal(source: impl std::fmt::Display) -> Self {
         let mut problem = Self::new(ErrorCode::Internal, "Something is broken on our side. The incident was logged.");
-        problem.source = Some(source.to_string());
+        problem.0.source = Some(source.to_string());
         problem
     }
 
     /// Narrows the `type`: `insufficient_stock`.
     pub fn kind(mut self, kind: impl Into<Cow<'static, str>>) -> Self {
-        self.kind = kind.into();
+        self.0.kind = kind.into();
         self
     }
 
     /// Another HTTP status than the code's own, for what HTTP itself defines (405, 408, 415, 431).
     pub fn status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 
     /// Adds a member to the body.
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
-            self.extra.insert(name.to_owned(), value);
+            self.0.extra.insert(name.to_owned(), value);
         }
         self
     }
 
     /// When the caller may try again.
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
     }
 
     /// What the log should know.
     pub fn source(mut self, source: impl std::fmt::Display) -> Self {
-        self.source = Some(source.to_string());
+        self.0.source = Some(source.to_string());
         self
     }
 
     /// The code.
     pub fn code(&self) -> ErrorCode {
-        self.code
+        self.0.code
     }
 
     /// What the caller reads.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 }
 
@@ -157,32 +160,32 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if let Some(source) = &self.source {
-            let level_error = self.status == StatusCode::INTERNAL_SERVER_ERROR;
+        if let Some(source) = &self.0.source {
+            let level_error = self.0.status == StatusCode::INTERNAL_SERVER_ERROR;
             if level_error {
-                tracing::error!(source, kind = %self.kind, "request failed");
+                tracing::error!(source, kind = %self.0.kind, "request failed");
             } else {
-                tracing::warn!(source, kind = %self.kind, "request failed");
+                tracing::warn!(source, kind = %self.0.kind, "request failed");
             }
         }
         let body = ProblemBody {
-            kind: format!("urn:jangteo:problem:{}", self.kind),
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            code: self.code,
-            detail: &self.detail,
-            errors: &self.errors,
-            extra: &self.extra,
+            kind: format!("urn:jangteo:problem:{}", self.0.kind),
+            title: self.0.status.canonical_reason().unwrap_or("Error"),
+            status: self.0.status.as_u16(),
+            code: self.0.code,
+            detail: &self.0.detail,
+            errors: &self.0.errors,
+            extra: &self.0.extra,
         };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, bytes).into_response();
+        let mut response = (self.0.status, bytes).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
