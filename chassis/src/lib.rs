@@ -5,15 +5,19 @@
 
 pub mod access;
 pub mod bus;
+pub mod config;
+pub mod datadir;
 pub mod env;
 pub mod http;
 pub mod idempotency;
 pub mod outbox;
 pub mod problem;
 pub mod queue;
+pub mod server;
 pub mod service;
 pub mod sqlite;
 pub mod store;
+pub mod telemetry;
 pub mod token;
 pub mod trace;
 pub mod transport;

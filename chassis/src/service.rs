@@ -1,8 +1,10 @@
 //! A finished service: its routes, guarded and observed, and its document.
 
+mod observe;
+
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::Router;
 use bytes::Bytes;
 use contracts::ErrorCode;
 use http::{HeaderValue, StatusCode, header};
@@ -11,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Env, Problem,
-    access::{AccessError, protect},
+    access::{self, AccessError},
     token::TokenVerifier,
 };
 
@@ -38,19 +40,17 @@ impl Service {
         router: OpenApiRouter,
         verifier: Arc<TokenVerifier>,
     ) -> Result<Self, AccessError> {
-        let (router, openapi) = protect(router, verifier)?;
-        let _ = env;
+        let (router, openapi) = access::protect(router, verifier)?;
+        let operations = access::operations(&openapi)?.into_iter().map(|operation| (operation.method, operation.path));
+        let observe = observe::ObserveLayer::new(env, name, BODY_BYTES_MAX, operations);
         let document = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
+        let serve_document =
+            move || async move { ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document) };
         let router = router
-            .route(
-                "/openapi.json",
-                axum::routing::get(move || async move {
-                    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document)
-                }),
-            )
+            .route("/openapi.json", axum::routing::get(serve_document))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
-            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+            .layer(observe);
         Ok(Self { name, router, openapi })
     }
 }
