@@ -1,0 +1,330 @@
+//! Renders messages from the templates compiled into the program: `templates/{ko,en}/<kind>.{subject,txt,html}`.
+//!
+//! HTML is escaped by the engine. A subject is one line: whatever would break out of its header is
+//! refused, so no text of a customer can add a header of its own.
+
+use contracts::{
+    Locale, Money,
+    order::{Address, OrderLine, OrderSnapshot},
+};
+use jiff::{Timestamp, tz};
+use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
+use serde::Serialize;
+
+use crate::message::{Content, Kind};
+
+/// Names the files of `templates/` and compiles them in.
+macro_rules! embedded {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../templates/", $name)))),+]
+    };
+}
+
+/// Subject, text and HTML of a kind in both languages.
+macro_rules! mails {
+    ($($kind:literal),+ $(,)?) => {
+        &[$(
+            (concat!("ko/", $kind, ".subject"), include_str!(concat!("../templates/ko/", $kind, ".subject"))),
+            (concat!("ko/", $kind, ".txt"), include_str!(concat!("../templates/ko/", $kind, ".txt"))),
+            (concat!("ko/", $kind, ".html"), include_str!(concat!("../templates/ko/", $kind, ".html"))),
+            (concat!("en/", $kind, ".subject"), include_str!(concat!("../templates/en/", $kind, ".subject"))),
+            (concat!("en/", $kind, ".txt"), include_str!(concat!("../templates/en/", $kind, ".txt"))),
+            (concat!("en/", $kind, ".html"), include_str!(concat!("../templates/en/", $kind, ".html"))),
+        )+]
+    };
+}
+
+const MAILS: &[(&str, &str)] = mails![
+    "order_confirmed",
+    "order_rejected",
+    "order_expired",
+    "order_cancelled",
+    "order_refunded",
+    "account_created",
+    "sessions_revoked",
+];
+
+const PARTS: &[(&str, &str)] = embedded![
+    "layout.html",
+    "order_lines.html",
+    "ko/order.html",
+    "ko/order.txt",
+    "en/order.html",
+    "en/order.txt",
+    "pages/mailbox.html",
+    "pages/mail.html",
+];
+
+/// A template did not render; a bug of ours or a value that must not be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The engine refused.
+    #[error("the template {name} does not render: {source}")]
+    Template {
+        /// Which template.
+        name: String,
+        /// What the engine says.
+        source: minijinja::Error,
+    },
+    /// The subject has a line break or another control character.
+    #[error("the subject contains a control character")]
+    ControlCharacterInSubject,
+}
+
+/// What a mail tells, besides the shop's name.
+#[derive(Debug, Clone)]
+pub enum Facts<'a> {
+    /// An order as it stands.
+    Order {
+        /// The order.
+        order: &'a OrderSnapshot,
+        /// Why it ended, in a word of ours or a sentence of the shop.
+        reason: Option<&'a str>,
+        /// This refund and all refunds.
+        refund: Option<(Money, Money)>,
+    },
+    /// Somebody registered.
+    Account {
+        /// How to address the person.
+        name: &'a str,
+        /// Their address.
+        email: &'a str,
+    },
+    /// Sessions were ended.
+    Sessions {
+        /// Their address.
+        email: &'a str,
+        /// Why, in a word of ours.
+        reason: &'a str,
+    },
+}
+
+/// All templates, parsed once.
+pub struct Templates {
+    engine: Environment<'static>,
+    shop: String,
+}
+
+impl Templates {
+    /// Parses the templates; `shop` is the name that mails are signed with.
+    pub fn new(shop: &str) -> Result<Self, RenderError> {
+        let mut engine = Environment::new();
+        engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, source) in MAILS.iter().chain(PARTS) {
+            engine
+                .add_template(name, source)
+                .map_err(|source| RenderError::Template { name: (*name).to_owned(), source })?;
+        }
+        Ok(Self { engine, shop: single_line(shop) })
+    }
+
+    /// Renders one mail.
+    pub fn mail(&self, kind: Kind, locale: Locale, facts: &Facts<'_>) -> Result<Content, RenderError> {
+        let values = self.values(locale, facts);
+        let part =
+            |extension: &str| self.render(&format!("{}/{}.{extension}", locale.tag(), kind.as_str()), values.clone());
+        let subject = part("subject")?.trim().to_owned();
+        if subject.chars().any(char::is_control) {
+            return Err(RenderError::ControlCharacterInSubject);
+        }
+        Ok(Content { subject, text: part("txt")?, html: part("html")? })
+    }
+
+    /// Renders a page of the mailbox.
+    pub fn page(&self, name: &str, values: impl Serialize) -> Result<String, RenderError> {
+        self.render(name, Serde(values).into())
+    }
+
+    fn render(&self, name: &str, values: Value) -> Result<String, RenderError> {
+        let error = |source| RenderError::Template { name: name.to_owned(), source };
+        self.engine.get_template(name).map_err(error)?.render(values).map_err(error)
+    }
+
+    fn values(&self, locale: Locale, facts: &Facts<'_>) -> Value {
+        let shop = &self.shop;
+        let lang = locale.tag();
+        match facts {
+            Facts::Order { order, reason, refund } => context! {
+                shop, lang,
+                order => Serde(OrderView::of(order, locale)),
+                reason => reason.and_then(|reason| Reason::of(reason, locale)).map(|reason| reason.0),
+                refund => refund.map(|(amount, _)| money(amount)),
+                refunded_total => refund.map(|(_, total)| money(total)),
+            },
+            Facts::Account { name, email } => context! { shop, lang, name => single_line(name), email => *email },
+            Facts::Sessions { email, reason } => context! { shop, lang, email => *email, reason => *reason },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OrderView {
+    number: String,
+    placed_at: String,
+    lines: Vec<LineView>,
+    subtotal: String,
+    shipping: String,
+    tax: String,
+    total: String,
+    address: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct LineView {
+    title: String,
+    options: String,
+    quantity: i64,
+    unit_price: String,
+    total: String,
+}
+
+impl OrderView {
+    fn of(order: &OrderSnapshot, locale: Locale) -> Self {
+        Self {
+            number: single_line(&order.number),
+            placed_at: moment(order.placed_at, locale),
+            lines: order.lines.iter().map(|line| LineView::of(line, locale)).collect(),
+            subtotal: money(order.totals.subtotal),
+            shipping: money(order.totals.shipping),
+            tax: money(order.totals.tax),
+            total: money(order.totals.total),
+            address: order.shipping_address.as_ref().map(|address| postal(address, locale)).unwrap_or_default(),
+        }
+    }
+}
+
+impl LineView {
+    fn of(line: &OrderLine, locale: Locale) -> Self {
+        Self {
+            title: single_line(line.title.get(locale)),
+            options: single_line(&line.option_values.join(" / ")),
+            quantity: line.quantity,
+            unit_price: money(line.unit_price),
+            total: money(line.total),
+        }
+    }
+}
+
+/// The lines of an address in the order of its country.
+fn postal(address: &Address, locale: Locale) -> Vec<String> {
+    let Address { name, phone, country, postal_code, city, line1, line2 } = address;
+    let lines = match locale {
+        Locale::Ko => [name.clone(), format!("({postal_code}) {city} {line1} {line2}"), country.clone(), phone.clone()],
+        Locale::En => {
+            [name.clone(), format!("{line1} {line2}"), format!("{city} {postal_code}, {country}"), phone.clone()]
+        }
+    };
+    lines.iter().map(|line| single_line(line)).filter(|line| !line.is_empty()).collect()
+}
+
+/// A reason in the reader's language.
+struct Reason(String);
+
+impl Reason {
+    /// Codes of ours become sentences; an unknown code says nothing to a customer and is left out.
+    fn of(reason: &str, locale: Locale) -> Option<Self> {
+        let (ko, en) = match reason {
+            "insufficient_funds" => ("잔액이 부족합니다.", "There were not enough funds."),
+            "card_declined" | "declined" => {
+                ("카드사에서 승인을 거절했습니다.", "The card issuer declined the payment.")
+            }
+            "expired_card" => ("카드의 유효기간이 지났습니다.", "The card has expired."),
+            "stock_commit_failed" | "out_of_stock" => ("재고가 부족합니다.", "The goods are out of stock."),
+            "payment_timeout" | "expired" => ("결제 시간이 지났습니다.", "The payment did not arrive in time."),
+            code if code.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) => return None,
+            sentence => return Some(Self(single_line(sentence))),
+        };
+        Some(Self(
+            match locale {
+                Locale::Ko => ko,
+                Locale::En => en,
+            }
+            .to_owned(),
+        ))
+    }
+}
+
+/// Control characters become spaces and runs of spaces one: a name cannot break a line.
+fn single_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// `₩12,900`, `$12.90`, `-€1.00`; currencies without a sign of their own: `KWD 1.234`.
+pub fn money(money: Money) -> String {
+    let major = money.to_major();
+    let (minus, digits) = major.strip_prefix('-').map_or(("", major.as_str()), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut amount = String::with_capacity(digits.len() * 2);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            amount.push(',');
+        }
+        amount.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        amount.push('.');
+        amount.push_str(fraction);
+    }
+    match money.currency.code() {
+        "KRW" => format!("{minus}₩{amount}"),
+        "USD" => format!("{minus}${amount}"),
+        "EUR" => format!("{minus}€{amount}"),
+        "GBP" => format!("{minus}£{amount}"),
+        "JPY" => format!("{minus}¥{amount}"),
+        code => format!("{minus}{code} {amount}"),
+    }
+}
+
+/// To the minute; Korean readers get Korean time, which knows no daylight saving.
+pub fn moment(at: Timestamp, locale: Locale) -> String {
+    let (hours, zone) = match locale {
+        Locale::Ko => (9, "KST"),
+        Locale::En => (0, "UTC"),
+    };
+    let local = tz::offset(hours).to_datetime(at);
+    let (date, time) = (local.date(), local.time());
+    format!("{date} {:02}:{:02} {zone}", time.hour(), time.minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::Currency;
+
+    use super::*;
+
+    #[test]
+    fn money_reads_as_people_write_it() {
+        let cases = [
+            (Money::new(12_900, Currency::KRW), "₩12,900"),
+            (Money::new(0, Currency::KRW), "₩0"),
+            (Money::new(1_234_567, Currency::KRW), "₩1,234,567"),
+            (Money::new(1_290, Currency::USD), "$12.90"),
+            (Money::new(123_456_789, Currency::USD), "$1,234,567.89"),
+            (Money::new(-5, Currency::USD), "-$0.05"),
+            (Money::new(-500_000, Currency::KRW), "-₩500,000"),
+            (Money::new(1_234, "KWD".parse().unwrap()), "KWD 1.234"),
+        ];
+        for (amount, text) in cases {
+            assert_eq!(money(amount), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_told_in_the_readers_time() {
+        let at: Timestamp = "2026-11-22T20:05:59Z".parse().unwrap();
+        assert_eq!(moment(at, Locale::En), "2026-11-22 20:05 UTC");
+        assert_eq!(moment(at, Locale::Ko), "2026-11-23 05:05 KST");
+    }
+
+    #[test]
+    fn codes_become_sentences_and_unknown_codes_stay_unsaid() {
+        let say = |reason, locale| Reason::of(reason, locale).map(|reason| reason.0);
+        assert_eq!(say("card_declined", Locale::En).unwrap(), "The card issuer declined the payment.");
+        assert_eq!(say("card_declined", Locale::Ko).unwrap(), "카드사에서 승인을 거절했습니다.");
+        assert_eq!(say("psp_err_77", Locale::En), None);
+        assert_eq!(say("Changed my\r\nmind", Locale::En).unwrap(), "Changed my mind");
+    }
+}
