@@ -12,8 +12,15 @@ use contracts::event::{Envelope, EventId};
 use jiff::Timestamp;
 
 mod consumer;
+#[cfg(any(test, feature = "contract-tests"))]
 pub mod contract;
 mod embedded;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use consumer::panic_message;
+pub use consumer::{ConsumerConfig, start_consumer};
+pub use embedded::{EmbeddedBus, Retention};
 
 /// An event on its way to the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +96,17 @@ pub trait Bus: Send + Sync {
     /// Dead letters after `after` (exclusive), oldest first.
     async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 
-    /// Takes a dead letter out; the caller has replayed or discarded it.
-    async fn remove_dead_letter(&self, id: u64) -> Result<(), BusError>;
+    /// Moves a dead letter to the [`retry_topic`] of the group that gave up, and of no other: its consumer
+    /// handles the event again. `false` if there is no such dead letter.
+    async fn replay_dead_letter(&self, id: u64) -> Result<bool, BusError>;
+
+    /// Drops a dead letter for good. `false` if there is no such dead letter.
+    async fn discard_dead_letter(&self, id: u64) -> Result<bool, BusError>;
+}
+
+/// Where the replayed dead letters of `group` go: a topic like any other that only this group reads.
+pub fn retry_topic(topic: &str, group: &str) -> String {
+    format!("{topic}.retry.{group}")
 }
 
 /// Handles the events of one consumer group.

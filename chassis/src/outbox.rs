@@ -30,6 +30,7 @@ pub const SCHEMA: &str = "
         key TEXT NOT NULL,
         id TEXT NOT NULL,
         due_at INTEGER NOT NULL,
+        traceparent TEXT,
         payload BLOB NOT NULL
     ) STRICT;
     CREATE TABLE inbox (
@@ -83,11 +84,14 @@ fn insert(
     due_at: Timestamp,
     payload: &[u8],
 ) -> Result<(), StoreError> {
+    // An event carries its trace in the envelope; a job has only this column.
+    let traceparent = (destination == "queue").then(crate::trace::current_traceparent).flatten();
     transaction
         .prepare_cached(
-            "INSERT INTO outbox (destination, name, key, id, due_at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO outbox (destination, name, key, id, due_at, traceparent, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute((destination, name, key, id.to_string(), due_at.as_microsecond(), payload))?;
+        .execute((destination, name, key, id.to_string(), due_at.as_microsecond(), traceparent, payload))?;
     Ok(())
 }
 
@@ -131,6 +135,7 @@ struct Row {
     key: String,
     id: EventId,
     due_at: Timestamp,
+    traceparent: Option<String>,
     payload: Bytes,
 }
 
@@ -201,7 +206,14 @@ impl Relay {
             if row.to_bus {
                 records.push(Record { topic: row.name, key: row.key, id: row.id, payload: row.payload });
             } else {
-                jobs.push(Job { queue: row.name, key: row.key, id: row.id, due_at: row.due_at, payload: row.payload });
+                jobs.push(Job {
+                    queue: row.name,
+                    key: row.key,
+                    id: row.id,
+                    due_at: row.due_at,
+                    traceparent: row.traceparent,
+                    payload: row.payload,
+                });
             }
         }
         if !records.is_empty() {
@@ -227,7 +239,8 @@ impl Relay {
 
 fn unsent(connection: &Connection, published: i64) -> Result<Vec<Row>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, destination, name, key, id, due_at, payload FROM outbox WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        "SELECT seq, destination, name, key, id, due_at, traceparent, payload FROM outbox
+         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let mut rows = statement.query((published, RELAY_ROWS_MAX as i64))?;
     let mut unsent = Vec::new();
@@ -241,7 +254,8 @@ fn unsent(connection: &Connection, published: i64) -> Result<Vec<Row>, StoreErro
             id: id.parse().map_err(|error| StoreError::corrupt("outbox.id", error))?,
             due_at: Timestamp::from_microsecond(row.get(5)?)
                 .map_err(|error| StoreError::corrupt("outbox.due_at", error))?,
-            payload: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+            traceparent: row.get(6)?,
+            payload: Bytes::from(row.get::<_, Vec<u8>>(7)?),
         });
     }
     Ok(unsent)

@@ -9,8 +9,13 @@ use bytes::Bytes;
 use contracts::event::EventId;
 use jiff::Timestamp;
 
+#[cfg(any(test, feature = "contract-tests"))]
 pub mod contract;
 mod embedded;
+#[cfg(test)]
+mod tests;
+
+pub use embedded::EmbeddedQueue;
 
 /// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +24,12 @@ pub struct Job {
     pub queue: String,
     /// Jobs of one key run in the order they were pushed, one at a time.
     pub key: String,
-    /// Pushing a job with the same id again does nothing while the first is there.
+    /// Pushing a job with the same id again does nothing while the first is there, and for some minutes after.
     pub id: EventId,
     /// Not before this instant.
     pub due_at: Timestamp,
+    /// W3C trace context of what asked for it.
+    pub traceparent: Option<String>,
     /// What to do, in JSON.
     pub payload: Bytes,
 }
@@ -118,4 +125,7 @@ pub trait Queue: Send + Sync {
 
     /// Puts a dead job back at the end of its key, with its attempts forgotten. `false` if there is none.
     async fn replay_dead_job(&self, id: EventId) -> Result<bool, QueueError>;
+
+    /// Drops a dead job for good. `false` if there is none.
+    async fn discard_dead_job(&self, id: EventId) -> Result<bool, QueueError>;
 }

@@ -1,0 +1,112 @@
+//! The embedded queue against the contract, in memory and on a file, and what only it promises.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{EmbeddedQueue, Job, Queue, WorkError, Worker, WorkerConfig, contract};
+use crate::{Env, sqlite::Location};
+
+fn on_file(folder: &Path) -> impl Fn(&Env) -> Arc<dyn Queue> + use<> {
+    let location = Location::in_folder(folder, "queue.db");
+    move |env| EmbeddedQueue::open(env, &location).unwrap()
+}
+
+fn in_memory(env: &Env) -> Arc<dyn Queue> {
+    EmbeddedQueue::open(env, &Location::Memory).unwrap()
+}
+
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $case() { super::contract::$case(&super::in_memory).await; })+
+        }
+        mod file {
+            on_file!($($case),+);
+        }
+    };
+}
+
+macro_rules! on_file {
+    ($($case:ident),+ $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            let folder = tempfile::tempdir().unwrap();
+            super::contract::$case(&super::on_file(folder.path())).await;
+        })+
+    };
+}
+
+on_both!(
+    keeps_the_order_of_a_key,
+    runs_keys_side_by_side,
+    waits_until_a_job_is_due,
+    tries_again,
+    gives_up_and_replays,
+    does_a_job_once,
+);
+
+mod reopened {
+    on_file!(goes_on_after_reopening);
+}
+
+/// Counts jobs; fails those whose key is odd, once.
+struct Counter {
+    done: watch::Sender<usize>,
+    at_once: AtomicUsize,
+    at_once_max: AtomicUsize,
+}
+
+#[async_trait]
+impl Worker for Counter {
+    async fn work(&self, job: &Job, attempt: u32) -> Result<(), WorkError> {
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.at_once_max.fetch_max(at_once, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        if attempt == 1 && job.key.ends_with(['1', '3', '5', '7', '9']) {
+            return Err(WorkError::Retry { reason: "odd".to_owned(), after: None });
+        }
+        self.done.send_modify(|done| *done += 1);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn works_off_far_more_than_it_holds_in_memory() {
+    let (env, folder) = (Env::system(), tempfile::tempdir().unwrap());
+    let queue = on_file(folder.path())(&env);
+    let counter = Arc::new(Counter {
+        done: watch::Sender::new(0),
+        at_once: AtomicUsize::new(0),
+        at_once_max: AtomicUsize::new(0),
+    });
+    let config = WorkerConfig { concurrency: 7, backoff_base: Duration::from_millis(1), ..WorkerConfig::default() };
+    queue.start_worker(&env, "many", config, counter.clone());
+    for batch in 0..12 {
+        let jobs = (0..1000).map(|number| Job {
+            queue: "many".to_owned(),
+            key: format!("k{}", (batch * 1000 + number) % 9000),
+            id: env.new_id(),
+            due_at: env.now(),
+            traceparent: None,
+            payload: Bytes::new(),
+        });
+        queue.push(jobs.collect()).await.unwrap();
+    }
+    let mut done = counter.done.subscribe();
+    let all = tokio::time::timeout(Duration::from_secs(30), done.wait_for(|done| *done == 12_000));
+    assert!(all.await.is_ok(), "done: {}", *counter.done.borrow());
+    assert_eq!(counter.at_once_max.load(Ordering::SeqCst), 7);
+    env.stop().await;
+}
