@@ -278,3 +278,6 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

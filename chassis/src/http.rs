@@ -18,3 +18,6 @@ pub use json::Json;
 pub use keyed::Keyed;
 pub use params::{Path, Query};
 pub use precondition::{IfMatch, etag};
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub mod service;
 pub mod sqlite;
 pub mod store;
 pub mod telemetry;
+#[cfg(any(test, feature = "contract-tests"))]
+pub mod testing;
 pub mod token;
 pub mod trace;
 pub mod transport;

@@ -3,9 +3,9 @@
 mod body;
 mod connection;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{extract::Request, response::Response};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde::Deserialize;
 use tokio::{
@@ -55,7 +55,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             header_read_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(90),
+            request_timeout: Duration::from_secs(150),
             connections_max: 10_000,
             drain_timeout: Duration::from_secs(10),
             header_bytes_max: 32 * 1024,
@@ -117,11 +117,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `env` is asked to stop, then lets requests under way finish within the drain timeout.
-pub async fn serve(listener: TcpListener, router: Router, config: ServerConfig, env: Env) {
+///
+/// `service` is a router, or anything that answers requests like one.
+pub async fn serve<S>(listener: TcpListener, service: S, config: ServerConfig, env: Env)
+where
+    S: tower::Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();
     let abort = CancellationToken::new();
-    let settings = Arc::new(connection::Settings::new(&config, router));
+    let settings = Arc::new(connection::Settings::new(&config, service));
     let mut stopping = pin!(env.stopping());
     loop {
         let accepted = tokio::select! {
@@ -165,3 +171,6 @@ async fn accept(
     stream.set_nodelay(true)?;
     Ok((stream, peer, slot))
 }
+
+#[cfg(test)]
+mod tests;

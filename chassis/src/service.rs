@@ -67,3 +67,6 @@ pub async fn wrong_method() -> Problem {
         .status(StatusCode::METHOD_NOT_ALLOWED)
         .kind("method_not_allowed")
 }
+
+#[cfg(test)]
+mod tests;

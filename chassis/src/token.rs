@@ -230,3 +230,6 @@ fn caller(claims: &Claims) -> Result<Caller, Problem> {
 fn invalid(why: &str) -> Problem {
     Problem::new(ErrorCode::Unauthenticated, format!("The access token is not valid: {why}.")).kind("invalid_token")
 }
+
+#[cfg(test)]
+mod tests;

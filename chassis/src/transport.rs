@@ -170,3 +170,6 @@ fn tls_config(used: bool) -> Result<rustls::ClientConfig, TransportConfigError> 
         Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,9 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let detail = format!("the body must be UTF-8; byte {} is not", error.valid_up_to());
         return Err(Problem::invalid(vec![Violation::new("", detail)]));
     }
+    if body.trim_ascii_start().starts_with(b"[") && wants_object::<T>() {
+        return Err(Problem::invalid(vec![Violation::new("", "must be an object, not an array")]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| Problem::invalid(vec![violation(error.path(), error.inner())]))?;
@@ -77,6 +80,38 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Problem::invalid(vec![Violation::new("", detail)])
     })?;
     Ok(value)
+}
+
+/// serde's structs also read arrays, by position; no document says so.
+fn wants_object<T: DeserializeOwned>() -> bool {
+    T::deserialize(Probe).err().is_some_and(|error| error.to_string() == PROBE_OBJECT)
+}
+
+const PROBE_OBJECT: &str = "an object is wanted";
+
+/// Refuses everything and says whether an object was wanted.
+struct Probe;
+
+impl<'de> serde::Deserializer<'de> for Probe {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("something else is wanted"))
+    }
+
+    fn deserialize_struct<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom(PROBE_OBJECT))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 fn violation(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Violation {

@@ -12,11 +12,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::{ConnectInfo, Request},
     response::{IntoResponse, Response},
-    routing::future::RouteFuture,
 };
 use contracts::ErrorCode;
 use http_body::Body as _;
@@ -27,7 +25,7 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, Timeout},
 };
-use tower::Service as _;
+use tower::Service;
 
 use super::{ServerConfig, body::MovingBody};
 use crate::Problem;
@@ -36,47 +34,53 @@ use crate::Problem;
 const HEADER_BYTES_MIN: usize = 8192;
 
 /// What all connections of a listener share.
-pub(super) struct Settings {
+pub(super) struct Settings<S> {
     builder: http1::Builder,
-    router: Router,
+    service: S,
     body_timeout: Duration,
     request_timeout: Duration,
 }
 
-impl Settings {
-    pub(super) fn new(config: &ServerConfig, router: Router) -> Self {
+impl<S: Clone> Settings<S> {
+    pub(super) fn new(config: &ServerConfig, service: S) -> Self {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(config.header_read_timeout)
             .max_buf_size(config.header_bytes_max.max(HEADER_BYTES_MIN))
             .pipeline_flush(true);
-        Self { builder, router, body_timeout: config.body_timeout, request_timeout: config.request_timeout }
+        Self { builder, service, body_timeout: config.body_timeout, request_timeout: config.request_timeout }
     }
 
     pub(super) fn connect(
         self: &Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> http1::Connection<TokioIo<MovingStream>, PerConnection> {
-        let service = PerConnection { settings: Arc::clone(self), router: self.router.clone(), peer };
+    ) -> http1::Connection<TokioIo<MovingStream>, PerConnection<S>>
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    {
+        let service = PerConnection { settings: Arc::clone(self), service: self.service.clone(), peer };
         let stream = MovingStream { inner: stream, limit: self.body_timeout, timer: None };
         self.builder.serve_connection(TokioIo::new(stream), service)
     }
 }
 
-pub(super) struct PerConnection {
-    settings: Arc<Settings>,
-    router: Router,
+pub(super) struct PerConnection<S> {
+    settings: Arc<Settings<S>>,
+    service: S,
     peer: SocketAddr,
 }
 
-impl hyper::service::Service<http::Request<Incoming>> for PerConnection {
+impl<S> hyper::service::Service<http::Request<Incoming>> for PerConnection<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+{
     type Response = Response;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Answering<S::Future>;
 
-    fn call(&self, request: http::Request<Incoming>) -> Answering {
+    fn call(&self, request: http::Request<Incoming>) -> Answering<S::Future> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(ConnectInfo(self.peer));
         let body = if body.is_end_stream() {
@@ -84,20 +88,20 @@ impl hyper::service::Service<http::Request<Incoming>> for PerConnection {
         } else {
             Body::new(MovingBody::new(body, self.settings.body_timeout))
         };
-        let answer = self.router.clone().call(Request::from_parts(parts, body));
+        let answer = self.service.clone().call(Request::from_parts(parts, body));
         Answering { answer: tokio::time::timeout(self.settings.request_timeout, answer) }
     }
 }
 
 pin_project_lite::pin_project! {
     /// The answer, or a problem when it takes too long.
-    pub(super) struct Answering {
+    pub(super) struct Answering<F> {
         #[pin]
-        answer: Timeout<RouteFuture<Infallible>>,
+        answer: Timeout<F>,
     }
 }
 
-impl Future for Answering {
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Answering<F> {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
