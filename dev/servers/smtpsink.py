@@ -44,7 +44,7 @@ class Sink:
 
 
 def authenticate(server, session, envelope, mechanism, data):
-    return AuthResult(success=data.password == b"secret")
+    return AuthResult(success=data.password == b"secret", handled=False)
 
 
 async def main():

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chassis::{StoreError, idempotency};
-use contracts::{Envelope, event::EventId, notification::MessageId};
+use contracts::{Envelope, notification::MessageId};
 use jiff::Timestamp;
 
 use crate::message::{Content, Message, State};
@@ -95,7 +95,4 @@ pub trait NotificationStore: Send + Sync {
 
     /// What [`crate::verify`] judges.
     async fn facts(&self) -> Result<Facts, StoreError>;
-
-    /// True if a delivery job of this id waits to be put on the queue.
-    async fn job_is_waiting(&self, job: EventId) -> Result<bool, StoreError>;
 }

@@ -49,8 +49,6 @@ async fn keeps_a_message_once_per_event(store: Arc<dyn NotificationStore>) {
     assert_eq!(store.find(message.id).await.unwrap(), Some(message.clone()));
     assert_eq!(store.content(message.id).await.unwrap(), Some(content(&message)));
     assert_eq!(store.find(again.id).await.unwrap(), None);
-    assert!(store.job_is_waiting(message.job_id).await.unwrap());
-    assert!(!store.job_is_waiting(again.job_id).await.unwrap());
     assert_eq!(store.facts().await.unwrap().open, vec![message]);
 }
 
@@ -77,7 +75,6 @@ async fn requeues_with_the_answer(store: Arc<dyn NotificationStore>) {
     let answer = idempotency::Answer { status: 202, location: None, etag: None, body: b"{}".to_vec() };
     let record = idempotency::Record { key, answer, expires_at: second(1_000_000) };
     assert!(store.requeue(&dead, &again, Some(record.clone())).await.unwrap());
-    assert!(store.job_is_waiting(again.job_id).await.unwrap());
     assert!(!store.requeue(&dead, &again, None).await.unwrap(), "the state moved on");
     let dead_again = again.clone().failed("550", true, second(7));
     assert!(store.advance(&again, &dead_again).await.unwrap());

@@ -7,7 +7,7 @@ use chassis::{
     StoreError, idempotency, outbox,
     sqlite::{Database, Location, OpenError, Schema},
 };
-use contracts::{Envelope, event::EventId, notification::MessageId};
+use contracts::{Envelope, notification::MessageId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -230,16 +230,6 @@ impl NotificationStore for SqliteStore {
 
     async fn facts(&self) -> Result<Facts, StoreError> {
         self.database.read(facts).await
-    }
-
-    async fn job_is_waiting(&self, job: EventId) -> Result<bool, StoreError> {
-        self.database
-            .read(move |connection| {
-                Ok(connection
-                    .prepare_cached("SELECT 1 FROM outbox WHERE destination = 'queue' AND id = ?1")?
-                    .exists([job.to_string()])?)
-            })
-            .await
     }
 }
 

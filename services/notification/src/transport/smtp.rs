@@ -1,22 +1,27 @@
-//! Sends mails to an SMTP server, over connections that are kept open.
+//! Sends mails to an SMTP server, over connections that are used again.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport as _, Message as MimeMessage, Tokio1Executor,
+    Address, Message as MimeMessage,
     message::{
         Mailbox, MultiPart, SinglePart,
         header::{HeaderName, HeaderValue},
     },
     transport::smtp::{
-        Error, PoolConfig,
-        authentication::Credentials,
-        client::{Certificate, Tls, TlsParameters},
+        Error,
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        extension::ClientId,
     },
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{Mail, MailTransport, SendError};
 
@@ -54,7 +59,7 @@ pub struct SmtpConfig {
     /// A PEM file with the authority that signed the server's certificate, if the system does not know it.
     #[serde(default)]
     pub ca_file: Option<std::path::PathBuf>,
-    /// Seconds that a command may take, and a connection to open.
+    /// Seconds that handing over one mail may take, connecting included.
     #[serde(default = "timeout_seconds")]
     pub timeout_seconds: u64,
     /// Connections at once.
@@ -63,7 +68,7 @@ pub struct SmtpConfig {
 }
 
 fn timeout_seconds() -> u64 {
-    20
+    30
 }
 
 fn connections() -> u32 {
@@ -87,37 +92,95 @@ pub enum SmtpConfigError {
     Tls(Error),
 }
 
-/// A pool of SMTP connections.
+/// An open connection is not used again after this long; servers close them too.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// SMTP connections, opened when needed and used again.
+///
+/// Not lettre's own pool: it does not limit how long a command may take, and a connection whose command
+/// was cut short would go back to it with an answer still to come, which the next mail would take for its own.
+/// Here only a connection that has just taken a whole mail is kept.
 pub struct Smtp {
-    connections: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    mode: TlsMode,
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+    hello: ClientId,
     from: Mailbox,
     timeout: Duration,
+    permits: Semaphore,
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
 impl Smtp {
     /// A transport that sends as `from`. Nothing is connected yet.
     pub fn new(config: &SmtpConfig, from: Mailbox) -> Result<Self, SmtpConfigError> {
-        let timeout = Duration::from_secs(config.timeout_seconds.max(1));
-        let port = config.port.unwrap_or(match config.tls {
-            TlsMode::Starttls => 587,
-            TlsMode::Tls => 465,
-            TlsMode::None => 25,
-        });
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-            .port(port)
-            .tls(tls(config)?)
-            .timeout(Some(timeout))
-            .pool_config(PoolConfig::new().max_size(config.connections.max(1)).idle_timeout(Duration::from_secs(60)));
-        match (&config.username, &config.password) {
+        let credentials = match (&config.username, &config.password) {
             (Some(_), Some(_)) if config.tls == TlsMode::None => return Err(SmtpConfigError::PasswordInTheClear),
             (Some(username), Some(password)) => {
-                let password = password.expose_secret().to_owned();
-                builder = builder.credentials(Credentials::new(username.clone(), password));
+                Some(Credentials::new(username.clone(), password.expose_secret().to_owned()))
             }
-            (None, None) => {}
+            (None, None) => None,
             _ => return Err(SmtpConfigError::HalfCredentials),
+        };
+        Ok(Self {
+            host: config.host.clone(),
+            port: config.port.unwrap_or(match config.tls {
+                TlsMode::Starttls => 587,
+                TlsMode::Tls => 465,
+                TlsMode::None => 25,
+            }),
+            mode: config.tls,
+            tls: tls(config)?,
+            credentials,
+            hello: ClientId::Domain(from.email.domain().to_owned()),
+            from,
+            timeout: Duration::from_secs(config.timeout_seconds.max(1)),
+            permits: Semaphore::new(config.connections.max(1) as usize),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    async fn deliver(&self, mime: &MimeMessage) -> Result<(), Error> {
+        let mut connection = match self.take_idle().await {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        connection.send(mime.envelope(), &mime.formatted()).await?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, Instant::now()));
+        Ok(())
+    }
+
+    /// An open connection that still answers.
+    async fn take_idle(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let mut connection = self.newest_idle()?;
+            if connection.test_connected().await {
+                return Some(connection);
+            }
         }
-        Ok(Self { connections: builder.build(), from, timeout })
+    }
+
+    fn newest_idle(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < IDLE_MAX);
+        idle.pop().map(|(connection, _)| connection)
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+        let wrapped = if self.mode == TlsMode::Tls { self.tls.clone() } else { None };
+        let server = (self.host.as_str(), self.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(self.timeout), &self.hello, wrapped, None).await?;
+        if let (TlsMode::Starttls, Some(tls)) = (self.mode, &self.tls) {
+            // Fails if the server does not offer it: nothing is sent in the clear.
+            connection.starttls(tls.clone(), &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
+        }
+        Ok(connection)
     }
 
     fn mime(&self, mail: &Mail) -> Result<MimeMessage, SendError> {
@@ -151,18 +214,18 @@ impl Smtp {
 impl MailTransport for Smtp {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let mime = self.mime(mail)?;
-        // Commands time out one by one; a server that trickles could still hold the worker for ever.
-        match tokio::time::timeout(self.timeout * 4, self.connections.send(mime)).await {
-            Ok(Ok(_accepted)) => Ok(()),
+        let _permit = self.permits.acquire().await;
+        match tokio::time::timeout(self.timeout, self.deliver(&mime)).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_elapsed) => Err(SendError::Transient("the SMTP server did not finish in time".to_owned())),
         }
     }
 }
 
-fn tls(config: &SmtpConfig) -> Result<Tls, SmtpConfigError> {
+fn tls(config: &SmtpConfig) -> Result<Option<TlsParameters>, SmtpConfigError> {
     if config.tls == TlsMode::None {
-        return Ok(Tls::None);
+        return Ok(None);
     }
     let mut parameters = TlsParameters::builder(config.host.clone());
     if let Some(path) = &config.ca_file {
@@ -173,11 +236,7 @@ fn tls(config: &SmtpConfig) -> Result<Tls, SmtpConfigError> {
         let authority = Certificate::from_pem(&pem).map_err(|error| unusable(&error))?;
         parameters = parameters.add_root_certificate(authority);
     }
-    let parameters = parameters.build_rustls().map_err(SmtpConfigError::Tls)?;
-    Ok(match config.tls {
-        TlsMode::Tls => Tls::Wrapper(parameters),
-        TlsMode::Starttls | TlsMode::None => Tls::Required(parameters),
-    })
+    parameters.build_rustls().map(Some).map_err(SmtpConfigError::Tls)
 }
 
 /// 5yz is final, except where it is about our credentials: those an operator repairs, and the mails
