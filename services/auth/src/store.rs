@@ -156,7 +156,8 @@ pub trait AuthStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Account>, StoreError>;
     /// Changes an account. Disabling it ends its sessions. [`Error::NotFound`], [`Error::Stale`],
-    /// [`Error::Exceeds`] or [`Error::LastAdmin`] if that is so at the moment of the change.
+    /// [`Error::Exceeds`], [`Error::AccountDisabled`] (to its owner) or [`Error::LastAdmin`] if that is so at
+    /// the moment of the change.
     async fn change_account(&self, change: ChangeAccount) -> Result<Account, Error>;
     /// Replaces the password, ends the other sessions, forgets failed attempts and says so.
     /// [`Error::WrongCredentials`] if the password changed meanwhile or the account was disabled.

@@ -31,6 +31,8 @@ mod audit;
 mod keys;
 mod rows;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 const TABLES: &str = include_str!("sqlite/schema.sql");
 

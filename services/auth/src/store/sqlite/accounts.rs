@@ -126,8 +126,11 @@ pub(super) fn change(tx: &Connection, change: &ChangeAccount) -> Result<Account,
     if change.expected_version.is_some_and(|expected| expected != before.version) {
         return Err(Error::Stale { current: before.version });
     }
-    if let Some(authority) = &change.authority {
-        before.may_be_administered(&change.change, authority)?;
+    match &change.authority {
+        Some(authority) => before.may_be_administered(&change.change, authority)?,
+        // The owner's access token outlives the lock by minutes.
+        None if before.disabled => return Err(Error::AccountDisabled),
+        None => {}
     }
     let (after, entries) = before.change(&change.change, &change.stamp);
     if entries.is_empty() {
