@@ -109,6 +109,12 @@ impl Problem {
         self
     }
 
+    /// Names what stands in the way, and where.
+    pub fn violations(mut self, errors: Vec<Violation>) -> Self {
+        self.errors = errors;
+        self
+    }
+
     /// Adds a member to the body.
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {
