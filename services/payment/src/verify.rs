@@ -1,0 +1,100 @@
+//! The invariants of this service, each a pure function, judged on live data by `jangteo verify`.
+
+use std::time::Duration;
+
+use chassis::StoreError;
+use jiff::Timestamp;
+
+use crate::{
+    payment::{OperationKind, OperationState, OrderPhase, Payment, PaymentState, ledger::Account},
+    store::{PaymentRecord, PaymentStore},
+};
+
+const PAGE_LEN: u32 = 200;
+/// An operation that did not move for so long is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(3600);
+
+/// Judges every payment and the whole ledger. Answers one sentence per violation.
+pub async fn verify(store: &dyn PaymentStore, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    let mut violations: Vec<String> =
+        store.unbalanced().await?.into_iter().map(|id| format!("{id}: its entries do not sum to zero")).collect();
+    let mut after = None;
+    loop {
+        let records = store.records(after, PAGE_LEN).await?;
+        let Some(last) = records.last() else { return Ok(violations) };
+        after = Some(last.payment.id);
+        for record in &records {
+            let found = judge(record).into_iter().chain(stuck(&record.payment, now));
+            violations.extend(found.map(|what| format!("{}: {what}", record.payment.id)));
+        }
+    }
+}
+
+/// What is wrong with a payment at any moment.
+pub fn judge(record: &PaymentRecord) -> Vec<String> {
+    let PaymentRecord { payment, ledger } = record;
+    let mut wrong = Vec::new();
+    let mut demand = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.to_owned());
+        }
+    };
+    let (captured, refunded) = (payment.captured_minor, payment.refunded_minor);
+    demand(captured + payment.capturing_minor() <= payment.amount.amount_minor.max(0), "more captured than authorized");
+    demand(refunded + payment.refunding_minor() <= captured, "more refunded, or about to be, than captured");
+    demand(authorizations(payment) <= 1, "more than one authorization");
+    let balance = |account| -> i64 {
+        ledger.iter().filter(|entry| entry.account == account).map(|entry| entry.amount.amount_minor).sum()
+    };
+    demand(balance(Account::ProviderReceivable) == captured - refunded, "the ledger differs from captured - refunded");
+    demand(-balance(Account::Sales) == captured, "the ledger's sales differ from what was captured");
+    demand(balance(Account::Refunds) == refunded, "the ledger's refunds differ from what was refunded");
+    demand(
+        ledger.iter().all(|entry| entry.amount.currency == payment.amount.currency),
+        "the ledger is in another currency",
+    );
+    let refunds: i64 = payment
+        .operations
+        .iter()
+        .filter(|operation| operation.kind == OperationKind::Refund && operation.state == OperationState::Succeeded)
+        .map(|operation| operation.amount_minor)
+        .sum();
+    demand(refunds == refunded, "the refunds do not sum to what was refunded");
+    demand(
+        (payment.state == PaymentState::Succeeded) <= (captured == payment.amount.amount_minor),
+        "succeeded without being captured in full",
+    );
+    wrong
+}
+
+fn authorizations(payment: &Payment) -> usize {
+    let is_one = |kind, state| kind == OperationKind::Authorize && state != OperationState::Failed;
+    payment.operations.iter().filter(|operation| is_one(operation.kind, operation.state)).count()
+}
+
+/// What does not move and should.
+fn stuck(payment: &Payment, now: Timestamp) -> Vec<String> {
+    let old = |at: Timestamp| now.duration_since(at) > jiff::SignedDuration::try_from(STUCK_AFTER).unwrap_or_default();
+    let mut stuck: Vec<String> = payment
+        .operations
+        .iter()
+        .filter(|operation| operation.in_flight() && old(operation.updated_at) && old(payment.pay_by))
+        .map(|operation| format!("{} is {} for over an hour", operation.id, operation.state.as_str()))
+        .collect();
+    let idle = payment.operations.iter().all(|operation| !operation.in_flight());
+    let unfinished = match (payment.order_phase, payment.state) {
+        (_, PaymentState::Conflicted) => Some("the provider contradicts the record; a person has to decide"),
+        (OrderPhase::Confirmed, PaymentState::RequiresCapture) => Some("the order is confirmed and not captured"),
+        (OrderPhase::Ended, PaymentState::RequiresCapture | PaymentState::PartiallyCaptured) => {
+            Some("the order ended and its money is still held")
+        }
+        (OrderPhase::Ended, PaymentState::Succeeded | PaymentState::Closed) if payment.refundable_minor() > 0 => {
+            Some("the order ended and its money was kept")
+        }
+        _ => None,
+    };
+    if idle && let Some(what) = unfinished {
+        stuck.push(what.to_owned());
+    }
+    stuck
+}
