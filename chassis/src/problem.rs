@@ -111,7 +111,7 @@ impl Problem {
 
     /// Names what stands in the way, and where.
     pub fn violations(mut self, errors: Vec<Violation>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
