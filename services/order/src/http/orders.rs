@@ -1,0 +1,197 @@
+//! Orders over HTTP.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use chassis::{
+    Problem,
+    http::{CurrentCaller, GuestToken, IfMatch, Json, Keyed, Path, Problems, Query, answer, etag},
+    idempotency::{Answer, Receipt},
+};
+use contracts::{
+    Page,
+    order::{OrderId, OrderStatus},
+};
+use http::{StatusCode, header};
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    AppState, Turn,
+    carts::IfMatchParam,
+    page_cursor, page_limit,
+    requests::{CancelOrderRequest, PlaceOrderRequest},
+    respond, shopper, take_turn,
+};
+use crate::{
+    order_view::{OrderEventView, OrderSummaryView, OrderView},
+    store::OrderFilter,
+};
+
+/// Place an order
+///
+/// Stock is held and prices are fixed at once; the payment follows by itself, and the order becomes `confirmed`
+/// or `rejected`. A cart becomes one order.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "order", request_body = PlaceOrderRequest,
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,
+        description = "Makes repeating this request safe: send a fresh random value, like a UUID.")),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 201, description = "The order.", body = OrderView), Problems)
+)]
+pub(super) async fn place_order(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    request: Keyed<PlaceOrderRequest>,
+) -> Result<Response, Problem> {
+    let key = request.required_key()?.clone();
+    let wanted = request.body.check()?;
+    let _held = match take_turn(&state.idempotency, Some(&key)).await? {
+        Turn::Done(response) => return Ok(response),
+        mine @ Turn::Mine(_) => mine,
+    };
+    let receipt = Receipt::new(key, placed_answer);
+    let order = state.service.place_order(&shopper(caller, guest), wanted, receipt).await?;
+    respond(placed_answer(&order))
+}
+
+/// Get an order
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "order", params(("id" = OrderId, Path)),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 200, description = "The order.", body = OrderView), Problems)
+)]
+pub(super) async fn get_order(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    Path(id): Path<OrderId>,
+) -> Result<Response, Problem> {
+    let order = state.service.show_order(&shopper(caller, guest), id).await?;
+    Ok(([(header::ETAG, etag(order.version))], Json(order)).into_response())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListOrdersParams {
+    /// Only orders that stand there.
+    status: Option<OrderStatus>,
+    /// Only orders with this e-mail address; case does not matter.
+    #[param(max_length = 254)]
+    email: Option<String>,
+    /// Only the order with this number.
+    #[param(max_length = 32, example = "2026-7KQ4ZM")]
+    number: Option<String>,
+    /// Only orders placed then or later.
+    placed_from: Option<Timestamp>,
+    /// Only orders placed before.
+    placed_until: Option<Timestamp>,
+    /// Items per page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// List orders
+///
+/// Newest first: one's own, or everybody's for holders of `orders:read`.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "order", params(ListOrdersParams),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 200, description = "One page of orders.", body = Page<OrderSummaryView>), Problems)
+)]
+pub(super) async fn list_orders(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    Query(params): Query<ListOrdersParams>,
+) -> Result<Json<Page<OrderSummaryView>>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let after = page_cursor(params.cursor.as_deref())?;
+    let filter = OrderFilter {
+        owner: None,
+        status: params.status,
+        email: params.email,
+        number: params.number.map(|number| number.trim().to_ascii_uppercase()),
+        placed_from: params.placed_from,
+        placed_until: params.placed_until,
+    };
+    Ok(Json(state.service.list_orders(&shopper(caller, guest), filter, after, limit).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListOrderEventsParams {
+    /// Items per page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// List what happened to an order
+///
+/// Oldest first. Each event holds the hash of the one before: nothing can be changed or taken out unseen.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}/events", tag = "order", params(("id" = OrderId, Path), ListOrderEventsParams),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 200, description = "One page of events.", body = Page<OrderEventView>), Problems)
+)]
+pub(super) async fn list_order_events(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    Path(id): Path<OrderId>,
+    Query(params): Query<ListOrderEventsParams>,
+) -> Result<Json<Page<OrderEventView>>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let after_seq = page_cursor::<u32>(params.cursor.as_deref())?.unwrap_or(0);
+    let events = state.service.list_order_events(&shopper(caller, guest), id, after_seq.into(), limit).await?;
+    Ok(Json(events))
+}
+
+/// Cancel an order
+///
+/// Money and goods go back by themselves: an authorization is voided, a captured sum refunded, stock released or
+/// put back.
+#[utoipa::path(
+    post, path = "/v1/orders/{id}/cancel", tag = "order", request_body = CancelOrderRequest,
+    params(
+        ("id" = OrderId, Path), IfMatchParam,
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "Makes repeating this request safe: send a fresh random value, like a UUID."),
+    ),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 200, description = "The cancelled order.", body = OrderView), Problems)
+)]
+pub(super) async fn cancel_order(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    Path(id): Path<OrderId>,
+    IfMatch(if_match): IfMatch,
+    request: Keyed<CancelOrderRequest>,
+) -> Result<Response, Problem> {
+    let reason = request.body.check()?;
+    let _held = match take_turn(&state.idempotency, request.key.as_ref()).await? {
+        Turn::Done(response) => return Ok(response),
+        mine @ Turn::Mine(_) => mine,
+    };
+    let receipt = request.key.map(|key| Receipt::new(key, cancelled_answer));
+    let order = state.service.cancel_order(&shopper(caller, guest), id, if_match, reason, receipt).await?;
+    respond(cancelled_answer(&order))
+}
+
+fn placed_answer(order: &OrderView) -> Result<Answer, serde_json::Error> {
+    Ok(answer(StatusCode::CREATED, order)?.location(format!("/v1/orders/{}", order.id)).etag(order.version))
+}
+
+fn cancelled_answer(order: &OrderView) -> Result<Answer, serde_json::Error> {
+    Ok(answer(StatusCode::OK, order)?.etag(order.version))
+}

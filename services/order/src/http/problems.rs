@@ -1,0 +1,186 @@
+//! Errors of the use cases as problems.
+
+use chassis::Problem;
+use contracts::{ErrorCode, MoneyError, Violation, order::OrderId};
+
+use crate::{
+    advance_order::AdvanceError,
+    cancel_order::CancelRefused,
+    cart::{LINES_MAX, QUANTITY_MAX},
+    cart_error::CartError,
+    order::refund::RefundRefused,
+    order::status,
+    place_order::{PlaceError, ShortLine},
+    refund_order::RefundError,
+    show_order::ShowError,
+};
+
+impl From<CartError> for Problem {
+    fn from(error: CartError) -> Self {
+        match error {
+            CartError::NotFound => Self::not_found("cart"),
+            CartError::LineNotFound => Self::not_found("line in this cart"),
+            CartError::NotSignedIn => {
+                Self::new(ErrorCode::Forbidden, "Only a customer who is signed in can claim a cart.")
+            }
+            CartError::Ordered(order_id) => already_ordered(order_id),
+            CartError::Stale { current } => stale("cart", current),
+            CartError::TooManyLines => unprocessable(
+                "too_many_lines",
+                vec![Violation::new("/lines", format!("a cart has at most {LINES_MAX} lines"))],
+            ),
+            CartError::TooManyUnits(variant_id) => unprocessable(
+                "too_many_units",
+                vec![Violation::new("/quantity", format!("a line has at most {QUANTITY_MAX} units"))],
+            )
+            .with("variant_id", variant_id),
+            CartError::Invalid(violations) => Self::invalid(violations),
+            CartError::Unsellable(violations) => unprocessable("not_for_sale", violations),
+            CartError::ProductUnavailable => no_product(),
+            CartError::Busy => busy("cart"),
+            CartError::Money(error) => amount(&error),
+            CartError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlaceError> for Problem {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::NoSuchCart => Self::not_found("cart"),
+            PlaceError::Ordered(order_id) => already_ordered(order_id),
+            PlaceError::Incomplete(violations) => unprocessable("cart_incomplete", violations),
+            PlaceError::Short(lines) => short(&lines),
+            PlaceError::CartChanged => Self::new(
+                ErrorCode::Conflict,
+                "The cart was changed while it was ordered. Look at it once more, then order it with a new key.",
+            )
+            .kind("cart_changed"),
+            PlaceError::ProductUnavailable => no_product(),
+            PlaceError::Money(error) => amount(&error),
+            PlaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ShowError> for Problem {
+    fn from(error: ShowError) -> Self {
+        match error {
+            ShowError::NotFound => Self::not_found("order"),
+            ShowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdvanceError<CancelRefused>> for Problem {
+    fn from(error: AdvanceError<CancelRefused>) -> Self {
+        match error {
+            AdvanceError::NotFound | AdvanceError::Refused(CancelRefused::NotFound) => Self::not_found("order"),
+            AdvanceError::Refused(CancelRefused::Stale { current }) => stale("order", current),
+            AdvanceError::Refused(CancelRefused::Status(refused)) => Self::new(
+                ErrorCode::Conflict,
+                format!("An order that is {} cannot be cancelled.", status::name(refused.from)),
+            )
+            .kind("order_not_cancellable")
+            .with("status", refused.from),
+            AdvanceError::Busy => busy("order"),
+            AdvanceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdvanceError<RefundError>> for Problem {
+    fn from(error: AdvanceError<RefundError>) -> Self {
+        match error {
+            AdvanceError::NotFound => Self::not_found("order"),
+            AdvanceError::Refused(RefundError::Stale { current }) => stale("order", current),
+            AdvanceError::Refused(RefundError::Refused(refused)) => refused.into(),
+            AdvanceError::Busy => busy("order"),
+            AdvanceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundRefused> for Problem {
+    fn from(refused: RefundRefused) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            RefundRefused::Status(status) => Self::new(
+                ErrorCode::Conflict,
+                format!(
+                    "An order that is {} is not refunded: it is not paid, or its money goes back by itself.",
+                    status::name(status)
+                ),
+            )
+            .kind("order_not_refundable")
+            .with("status", status),
+            RefundRefused::NothingLeft => Self::new(
+                ErrorCode::Conflict,
+                "Nothing is left to refund: what was captured is refunded or on its way back.",
+            )
+            .kind("nothing_to_refund"),
+            RefundRefused::MoreThanLeft { left, .. } => {
+                Self::new(ErrorCode::Conflict, format!("Refund refused: {detail}."))
+                    .kind("refund_exceeds_payment")
+                    .with("refundable", left)
+            }
+            RefundRefused::Amount(_) => unprocessable("refund_amount", vec![Violation::new("/amount", detail)]),
+            RefundRefused::NoSuchLine(_) => unprocessable("no_such_line", vec![Violation::new("/lines", detail)]),
+            RefundRefused::TooManyUnits { left, .. } => {
+                unprocessable("too_many_units", vec![Violation::new("/lines", detail)]).with("refundable_units", left)
+            }
+            RefundRefused::Money(error) => amount(&error),
+        }
+    }
+}
+
+fn short(lines: &[ShortLine]) -> Problem {
+    let violations = lines
+        .iter()
+        .map(|line| {
+            let detail = format!("{} are wanted, {} are left", line.requested, line.available);
+            Violation::new(format!("/lines/{}", line.index), detail)
+        })
+        .collect();
+    Problem::new(ErrorCode::Conflict, "There is not enough stock for this cart; see `lines`.")
+        .kind("insufficient_stock")
+        .violations(violations)
+        .with("lines", lines)
+}
+
+fn already_ordered(order_id: OrderId) -> Problem {
+    Problem::new(ErrorCode::Conflict, "This cart has become an order. Make a new cart to buy more.")
+        .kind("cart_already_ordered")
+        .with("order_id", order_id)
+}
+
+fn stale(what: &str, current: u64) -> Problem {
+    let detail = format!("The {what} was changed meanwhile: its version is {current}. Read it again, then repeat.");
+    Problem::new(ErrorCode::PreconditionFailed, detail).with("current_version", current)
+}
+
+fn busy(what: &str) -> Problem {
+    Problem::new(ErrorCode::Conflict, format!("The {what} is changing too fast just now. Try again."))
+        .kind(format!("{what}_busy"))
+        .retry_after(1)
+}
+
+fn no_product() -> Problem {
+    Problem::new(ErrorCode::Unavailable, "Prices and stock cannot be found out now; nothing was changed. Try again.")
+}
+
+fn amount(error: &MoneyError) -> Problem {
+    let detail = match error {
+        MoneyError::Overflow => "The sum is larger than can be computed with.".to_owned(),
+        other => format!("The amounts do not go together: {other}."),
+    };
+    Problem::new(ErrorCode::Unprocessable, detail).kind("amount_out_of_range")
+}
+
+fn unprocessable(kind: &'static str, violations: Vec<Violation>) -> Problem {
+    let detail = match violations.as_slice() {
+        [only] => format!("{}: {}", only.field, only.detail),
+        several => format!("{} things stand in the way; see `errors`.", several.len()),
+    };
+    Problem::new(ErrorCode::Unprocessable, detail).kind(kind).violations(violations)
+}

@@ -1,0 +1,207 @@
+//! What can happen to an order, in the form that is stored for ever.
+//!
+//! A stored fact never changes its meaning: a new shape gets a new version, and the old one still decodes.
+
+use std::sync::Arc;
+
+use contracts::{
+    Currency, Locale, Money,
+    order::{Address, CartId, LineId, OrderLine, RefundId, Totals},
+    payment::PaymentId,
+    product::ReservationId,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::owner::Owner;
+
+/// How it travels, and what that costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct ShippingLine {
+    /// The shipping method's id.
+    pub(crate) method: String,
+    /// Tax-inclusive price.
+    pub(crate) price: Money,
+    /// The tax inside `price`.
+    pub(crate) tax: Money,
+}
+
+/// What was agreed when the order was placed; it never changes afterwards.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) number: String,
+    pub(crate) owner: Owner,
+    pub(crate) email: String,
+    pub(crate) locale: Locale,
+    pub(crate) currency: Currency,
+    pub(crate) lines: Vec<OrderLine>,
+    pub(crate) totals: Totals,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shipping: Option<ShippingLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shipping_address: Option<Address>,
+    pub(crate) cart_id: CartId,
+    pub(crate) reservation_id: ReservationId,
+    /// Which provider; the token of the method goes to payment and is not kept.
+    pub(crate) payment_provider: String,
+    pub(crate) pay_by: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Authorized {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) amount: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Declined {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Captured {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) captured_total: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Voided {
+    pub(crate) payment_id: PaymentId,
+}
+
+/// Why something happened, where no more is to be said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Because {
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cancelled {
+    pub(crate) reason: String,
+    /// True if the goods were already taken from stock.
+    pub(crate) restock: bool,
+}
+
+/// What a refund gives back of one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct RefundedLine {
+    /// Which line.
+    pub(crate) line_id: LineId,
+    /// How many units.
+    pub(crate) quantity: i64,
+    /// True if they go back on the shelf.
+    pub(crate) restock: bool,
+    /// The line's share of the refund.
+    pub(crate) amount: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RefundWanted {
+    pub(crate) refund_id: RefundId,
+    pub(crate) amount: Money,
+    pub(crate) reason: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<RefundedLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Refunded {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) refund_id: RefundId,
+    pub(crate) amount: Money,
+    pub(crate) refunded_total: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RefundFailed {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) refund_id: RefundId,
+    pub(crate) amount: Money,
+    pub(crate) reason: String,
+}
+
+/// A stored fact that this program cannot read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error("`{kind}` version {version} is not known to this program; a newer one wrote it")]
+    Unknown { kind: String, version: u32 },
+    #[error("`{kind}` version {version} does not decode: {source}")]
+    Malformed { kind: String, version: u32, source: serde_json::Error },
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $variant:ident($data:ty) = $kind:literal / $version:literal),+ $(,)?) => {
+        /// Something that happened to an order.
+        #[derive(Clone, PartialEq)]
+        pub(crate) enum Fact {
+            $($(#[$doc])* $variant($data)),+
+        }
+
+        impl Fact {
+            /// The stored name.
+            pub(crate) fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $kind),+ }
+            }
+
+            /// The version of the stored shape.
+            pub(crate) fn schema_version(&self) -> u32 {
+                match self { $(Self::$variant(_) => $version),+ }
+            }
+
+            /// The stored form, JSON.
+            pub(crate) fn encode(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$variant(data) => serde_json::to_string(data)),+ }
+            }
+
+            /// Reads the stored form.
+            pub(crate) fn decode(kind: &str, version: u32, data: &str) -> Result<Self, DecodeError> {
+                match (kind, version) {
+                    $(($kind, $version) => serde_json::from_str(data).map(Self::$variant),)+
+                    _ => return Err(DecodeError::Unknown { kind: kind.to_owned(), version }),
+                }
+                .map_err(|source| DecodeError::Malformed { kind: kind.to_owned(), version, source })
+            }
+        }
+    };
+}
+
+facts! {
+    /// The buyer agreed; stock is held.
+    Placed(Arc<Terms>) = "placed" / 1,
+    /// The provider holds the money.
+    PaymentAuthorized(Authorized) = "payment_authorized" / 1,
+    /// The provider said no.
+    PaymentDeclined(Declined) = "payment_declined" / 1,
+    /// Stock and payment are certain.
+    Confirmed(Confirmed) = "confirmed" / 1,
+    /// A person has to look at it.
+    PutOnHold(Because) = "put_on_hold" / 1,
+    /// It never came about: the payment was declined.
+    Rejected(Because) = "rejected" / 1,
+    /// It never came about: nobody paid in time.
+    Expired(Because) = "expired" / 1,
+    /// It was called off.
+    Cancelled(Cancelled) = "cancelled" / 1,
+    /// Money was taken.
+    PaymentCaptured(Captured) = "payment_captured" / 1,
+    /// The authorization was let go.
+    PaymentVoided(Voided) = "payment_voided" / 1,
+    /// Money is to go back.
+    RefundRequested(RefundWanted) = "refund_requested" / 1,
+    /// Money went back.
+    PaymentRefunded(Refunded) = "payment_refunded" / 1,
+    /// The provider would not give money back.
+    RefundFailed(RefundFailed) = "refund_failed" / 1,
+}
+
+/// Nothing more to say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Confirmed {}
+
+impl std::fmt::Debug for Fact {
+    /// The name only: some facts carry the buyer.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}

@@ -1,0 +1,165 @@
+//! How much may go back, and which part of it belongs to which line.
+
+use std::collections::BTreeMap;
+
+use contracts::{
+    Money, MoneyError,
+    order::{LineId, OrderStatus, RefundId, RestockLine},
+};
+use jiff::Timestamp;
+
+use super::{
+    Order,
+    fact::{Fact, RefundWanted, RefundedLine},
+    status,
+};
+
+/// How a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefundStatus {
+    /// On its way.
+    Requested,
+    /// The money went back.
+    Succeeded,
+    /// The provider refused.
+    Failed,
+}
+
+/// Money that goes, went or could not go back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refund {
+    pub(crate) id: RefundId,
+    pub(crate) amount: Money,
+    pub(crate) reason: String,
+    pub(crate) lines: Vec<RefundedLine>,
+    pub(crate) status: RefundStatus,
+    pub(crate) failure: Option<String>,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) settled_at: Option<Timestamp>,
+}
+
+/// How much is wanted back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RefundScope {
+    /// Whatever is left of the payment.
+    Rest,
+    /// So much.
+    Amount(Money),
+    /// These units.
+    Units(Vec<RefundUnits>),
+}
+
+/// Units of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RefundUnits {
+    pub(crate) line_id: LineId,
+    pub(crate) quantity: i64,
+    pub(crate) restock: bool,
+}
+
+/// Why money does not go back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RefundRefused {
+    #[error("an order that is {} is not refunded by request", status::name(*.0))]
+    Status(OrderStatus),
+    #[error("nothing is left to refund: no captured money is neither refunded nor on its way back")]
+    NothingLeft,
+    #[error("{wanted} is more than the {left} that is left to refund")]
+    MoreThanLeft { wanted: Money, left: Money },
+    #[error("the amount must be positive and in {0}")]
+    Amount(contracts::Currency),
+    #[error("line {0} is not in this order")]
+    NoSuchLine(LineId),
+    #[error("line {line} has {left} units that are not yet refunded")]
+    TooManyUnits { line: LineId, left: i64 },
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+impl Order {
+    /// What was captured and is neither refunded nor on its way back.
+    pub(crate) fn refundable(&self) -> Result<Money, MoneyError> {
+        self.payment.captured.checked_sub(self.payment.refunded)?.checked_sub(self.refunds_in_flight()?)
+    }
+
+    /// What was requested back and has neither gone nor failed.
+    pub(crate) fn refunds_in_flight(&self) -> Result<Money, MoneyError> {
+        let open = self.refunds.iter().filter(|refund| refund.status == RefundStatus::Requested);
+        Money::sum(self.terms.currency, open.map(|refund| refund.amount))
+    }
+
+    /// Decides on a wish to give money back.
+    pub(crate) fn request_refund(
+        &self,
+        refund_id: RefundId,
+        scope: &RefundScope,
+        reason: String,
+    ) -> Result<Vec<Fact>, RefundRefused> {
+        use OrderStatus::{Closed, Completed, Confirmed, Processing};
+        if !matches!(self.status, Confirmed | Processing | Completed | Closed) {
+            return Err(RefundRefused::Status(self.status));
+        }
+        let left = self.refundable()?;
+        if left.amount_minor <= 0 {
+            return Err(RefundRefused::NothingLeft);
+        }
+        let (amount, lines) = match scope {
+            RefundScope::Rest => (left, Vec::new()),
+            RefundScope::Amount(amount) => (*amount, Vec::new()),
+            RefundScope::Units(units) => self.price_units(units)?,
+        };
+        if amount.amount_minor <= 0 || amount.currency != self.terms.currency {
+            return Err(RefundRefused::Amount(self.terms.currency));
+        }
+        if amount.amount_minor > left.amount_minor {
+            return Err(RefundRefused::MoreThanLeft { wanted: amount, left });
+        }
+        Ok(vec![Fact::RefundRequested(RefundWanted { refund_id, amount, reason, lines })])
+    }
+
+    /// What the units cost. The first k units of a line cost the largest-remainder share of k in its total,
+    /// less what its refunded units already got: once all units are refunded the parts sum to the whole.
+    fn price_units(&self, wanted: &[RefundUnits]) -> Result<(Money, Vec<RefundedLine>), RefundRefused> {
+        let currency = self.terms.currency;
+        let mut priced: Vec<RefundedLine> = Vec::with_capacity(wanted.len());
+        for units in wanted {
+            let line = self
+                .terms
+                .lines
+                .iter()
+                .find(|line| line.id == units.line_id)
+                .ok_or(RefundRefused::NoSuchLine(units.line_id))?;
+            let standing = self.refunds.iter().filter(|refund| refund.status != RefundStatus::Failed);
+            let before: Vec<&RefundedLine> = standing
+                .flat_map(|refund| &refund.lines)
+                .chain(&priced)
+                .filter(|part| part.line_id == line.id)
+                .collect();
+            let units_before: i64 = before.iter().map(|part| part.quantity).sum();
+            let amount_before = Money::sum(currency, before.iter().map(|part| part.amount))?;
+            let left = line.quantity - units_before;
+            if units.quantity < 1 || units.quantity > left {
+                return Err(RefundRefused::TooManyUnits { line: line.id, left });
+            }
+            let (taken, rest) = (units_before + units.quantity, left - units.quantity);
+            let due = line.total.split(&[taken.unsigned_abs(), rest.unsigned_abs()]);
+            let due = due.first().copied().unwrap_or(line.total).checked_sub(amount_before)?;
+            let amount = Money::new(due.amount_minor.max(0), currency);
+            let RefundUnits { line_id, quantity, restock } = *units;
+            priced.push(RefundedLine { line_id, quantity, restock, amount });
+        }
+        Ok((Money::sum(currency, priced.iter().map(|part| part.amount))?, priced))
+    }
+
+    /// Units of `lines` that go back on the shelf, merged by variant.
+    pub(crate) fn restocked(&self, lines: &[RefundedLine]) -> Vec<RestockLine> {
+        let mut units = BTreeMap::new();
+        for part in lines.iter().filter(|part| part.restock) {
+            if let Some(line) = self.terms.lines.iter().find(|line| line.id == part.line_id) {
+                *units.entry(line.variant_id).or_insert(0) += part.quantity;
+            }
+        }
+        units.into_iter().map(|(variant_id, quantity)| RestockLine { variant_id, quantity }).collect()
+    }
+}

@@ -1,0 +1,270 @@
+//! Orders as callers see them.
+
+use contracts::{
+    Currency, Locale, Money,
+    auth::AccountId,
+    order::{Address, CartId, OrderId, OrderLine, OrderStatus, PaymentStatus, RefundId, Totals},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    order::{
+        Order,
+        fact::{RefundedLine, ShippingLine},
+        refund::{Refund, RefundStatus},
+        status,
+        stream::StoredFact,
+    },
+    owner::{Owner, hex},
+    store::OrderSummary,
+};
+
+/// An order.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct OrderView {
+    /// Names the order.
+    pub(crate) id: OrderId,
+    /// The number in its `ETag`; everything that happens to the order raises it.
+    pub(crate) version: u64,
+    /// What people call it.
+    #[schema(example = "2026-7KQ4ZM")]
+    pub(crate) number: String,
+    /// Where it stands.
+    pub(crate) status: OrderStatus,
+    /// Why it is on hold, rejected, expired or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status_reason: Option<String>,
+    /// What of the money has arrived.
+    pub(crate) payment_status: PaymentStatus,
+    /// The buyer, unless a guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<AccountId>,
+    /// Where mails go.
+    pub(crate) email: String,
+    /// In which language.
+    pub(crate) locale: Locale,
+    /// Of all amounts.
+    pub(crate) currency: Currency,
+    /// What was sold, at the prices of that moment.
+    pub(crate) lines: Vec<OrderLine>,
+    /// The sums.
+    pub(crate) totals: Totals,
+    /// How goods travel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shipping: Option<ShippingLine>,
+    /// Where goods go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shipping_address: Option<Address>,
+    /// The money.
+    pub(crate) payment: OrderPaymentView,
+    /// Money that goes, went or could not go back.
+    pub(crate) refunds: Vec<RefundView>,
+    /// The cart it was.
+    pub(crate) cart_id: CartId,
+    /// When it was placed.
+    pub(crate) placed_at: Timestamp,
+    /// When something last happened to it.
+    pub(crate) updated_at: Timestamp,
+    /// When it lapses, while it waits for its payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pay_by: Option<Timestamp>,
+}
+
+/// The money of an order.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct OrderPaymentView {
+    /// The payment provider.
+    provider: String,
+    /// What the provider holds or held.
+    authorized: Money,
+    /// What was taken.
+    captured: Money,
+    /// What went back.
+    refunded: Money,
+    /// What is on its way back.
+    refund_pending: Money,
+    /// Why the provider said no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declined: Option<String>,
+}
+
+/// Money that goes, went or could not go back.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct RefundView {
+    /// Names the refund.
+    id: RefundId,
+    /// How it stands.
+    status: RefundStatus,
+    /// How much.
+    amount: Money,
+    /// Why.
+    reason: String,
+    /// For which units; empty if it is for none in particular.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<RefundedLine>,
+    /// Why the provider refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    /// When it was asked for.
+    requested_at: Timestamp,
+    /// When it succeeded or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<Timestamp>,
+}
+
+/// An order in a list.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct OrderSummaryView {
+    /// Names the order.
+    id: OrderId,
+    /// What people call it.
+    #[schema(example = "2026-7KQ4ZM")]
+    number: String,
+    /// Where it stands.
+    status: OrderStatus,
+    /// What of the money has arrived.
+    payment_status: PaymentStatus,
+    /// The buyer, unless a guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<AccountId>,
+    /// Where mails go.
+    email: String,
+    /// What the buyer pays.
+    total: Money,
+    /// How many units.
+    item_count: i64,
+    /// When it was placed.
+    placed_at: Timestamp,
+    /// When something last happened to it.
+    updated_at: Timestamp,
+}
+
+/// Something that happened to an order.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct OrderEventView {
+    /// 1 for the first; the order's version after it.
+    seq: u64,
+    /// What happened: `placed`, `payment_authorized`, `confirmed`, …
+    #[serde(rename = "type")]
+    #[schema(example = "confirmed")]
+    kind: String,
+    /// The version of the shape of `data`.
+    schema_version: u32,
+    /// Who did it: an account, an API key, `guest`, another service, `deadline`.
+    actor: String,
+    /// The request or event that caused it.
+    cause: String,
+    /// When.
+    at: Timestamp,
+    /// What is to be known of it.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+    /// SHA-256 over this event and the hash of the one before, in hexadecimal.
+    hash: String,
+    /// The hash of the event before; zeros for the first.
+    prev_hash: String,
+}
+
+impl OrderView {
+    /// The order as it is.
+    pub(crate) fn of(order: &Order) -> Self {
+        let terms = &*order.terms;
+        Self {
+            id: order.id,
+            version: order.version,
+            number: terms.number.clone(),
+            status: order.status,
+            status_reason: order.status_reason.clone(),
+            payment_status: order.payment_status(),
+            customer: terms.owner.account(),
+            email: terms.email.clone(),
+            locale: terms.locale,
+            currency: terms.currency,
+            lines: terms.lines.clone(),
+            totals: terms.totals,
+            shipping: terms.shipping.clone(),
+            shipping_address: terms.shipping_address.clone(),
+            payment: OrderPaymentView {
+                provider: terms.payment_provider.clone(),
+                authorized: order.payment.authorized,
+                captured: order.payment.captured,
+                refunded: order.payment.refunded,
+                refund_pending: refund_pending(order),
+                declined: order.payment.declined.clone(),
+            },
+            refunds: order.refunds.iter().map(RefundView::of).collect(),
+            cart_id: terms.cart_id,
+            placed_at: order.placed_at,
+            updated_at: order.updated_at,
+            pay_by: order.deadline(),
+        }
+    }
+}
+
+/// Of an order that was undone, everything goes back without being asked for.
+fn refund_pending(order: &Order) -> Money {
+    let nothing = Money::zero(order.terms.currency);
+    let pending = if status::is_undone(order.status) {
+        order.payment.captured.checked_sub(order.payment.refunded)
+    } else {
+        order.refunds_in_flight()
+    };
+    pending.unwrap_or(nothing)
+}
+
+impl RefundView {
+    fn of(refund: &Refund) -> Self {
+        Self {
+            id: refund.id,
+            status: refund.status,
+            amount: refund.amount,
+            reason: refund.reason.clone(),
+            lines: refund.lines.clone(),
+            failure: refund.failure.clone(),
+            requested_at: refund.requested_at,
+            settled_at: refund.settled_at,
+        }
+    }
+}
+
+impl From<OrderSummary> for OrderSummaryView {
+    fn from(summary: OrderSummary) -> Self {
+        Self {
+            id: summary.id,
+            number: summary.number,
+            status: summary.status,
+            payment_status: summary.payment_status,
+            customer: summary.owner.account(),
+            email: summary.email,
+            total: summary.total,
+            item_count: summary.item_count,
+            placed_at: summary.placed_at,
+            updated_at: summary.updated_at,
+        }
+    }
+}
+
+impl OrderEventView {
+    /// The fact without what only the store needs to know.
+    pub(crate) fn of(stored: StoredFact) -> Result<Self, serde_json::Error> {
+        let mut data: serde_json::Value = serde_json::from_str(&stored.data)?;
+        if let Some(owner) = data.get_mut("owner")
+            && let Ok(Owner::Guest(_)) = serde_json::from_value(owner.clone())
+        {
+            *owner = "guest".into();
+        }
+        Ok(Self {
+            seq: stored.seq,
+            kind: stored.kind,
+            schema_version: stored.schema_version,
+            actor: stored.origin.actor,
+            cause: stored.origin.cause,
+            at: stored.origin.at,
+            data,
+            hash: hex(&stored.hash),
+            prev_hash: hex(&stored.prev_hash),
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! The invariants of orders, checked on stored data by `jangteo verify`, by tests and by the simulator.
+
+use contracts::order::{OrderId, OrderStatus};
+
+use chassis::StoreError;
+
+use crate::{
+    order::{
+        Order,
+        refund::RefundStatus,
+        status,
+        stream::{StoredFact, broken_link},
+    },
+    store::{Audited, OrderStore, OrderSummary, sqlite::SqliteStore},
+};
+
+/// Orders read at once.
+const BATCH_LEN: u32 = 200;
+/// Streams without an order that are named.
+const ORPHANS_MAX: u32 = 1000;
+
+/// What the examination of the stored orders found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What must never be; one sentence each.
+    pub violations: Vec<String>,
+    /// What the running services have yet to settle; nothing is left of it once they come to rest.
+    pub in_progress: Vec<String>,
+}
+
+/// What is wrong with the stored orders; one sentence per violation.
+pub async fn verify(store: &SqliteStore) -> Result<Vec<String>, StoreError> {
+    Ok(examine(store).await?.violations)
+}
+
+/// Examines every stored order, a batch at a time.
+pub async fn examine(store: &SqliteStore) -> Result<Findings, StoreError> {
+    let mut findings = Findings::default();
+    let mut after = None;
+    loop {
+        let batch = store.audit(after, BATCH_LEN).await?;
+        let Some(last) = batch.last().map(|audited| audited.id) else { break };
+        batch.into_iter().for_each(|audited| findings.judge(audited));
+        after = Some(last);
+    }
+    for id in store.list_orphans(ORPHANS_MAX).await? {
+        findings.violations.push(format!("order: {id} has events, but is in no list"));
+    }
+    Ok(findings)
+}
+
+impl Findings {
+    fn wrong(&mut self, id: OrderId, what: impl std::fmt::Display) {
+        self.violations.push(format!("order: {id}: {what}"));
+    }
+
+    fn open(&mut self, id: OrderId, what: impl std::fmt::Display) {
+        self.in_progress.push(format!("order: {id}: {what}"));
+    }
+
+    fn judge(&mut self, audited: Audited) {
+        let id = audited.id;
+        let stream = match audited.stream {
+            Ok(stream) => stream,
+            Err(error) => return self.wrong(id, error),
+        };
+        if let Some(broken) = broken_link(id, &stream) {
+            self.wrong(id, broken);
+        }
+        let Some(order) = self.fold(id, &stream) else { return };
+        match audited.summary {
+            Ok(summary) if summary == OrderSummary::of(&order) => {}
+            Ok(_) => self.wrong(id, "its row in the list of orders is not what its events say"),
+            Err(error) => self.wrong(id, error),
+        }
+        match audited.cart_order_id {
+            Some(ordered) if ordered != Some(id.to_string()) => {
+                self.wrong(id, format_args!("its cart {} says it became another order or none", order.terms.cart_id));
+            }
+            _ => {}
+        }
+        self.judge_money(&order);
+        self.judge_progress(&order);
+    }
+
+    fn fold(&mut self, id: OrderId, stream: &[StoredFact]) -> Option<Order> {
+        Order::fold(id, stream).map_err(|error| self.wrong(id, format_args!("its events make no order: {error}"))).ok()
+    }
+
+    fn judge_money(&mut self, order: &Order) {
+        use OrderStatus::{Closed, Completed, Confirmed, Processing};
+        let (id, payment, total) = (order.id, &order.payment, order.terms.totals.total);
+        let confirmed = matches!(order.status, Confirmed | Processing | Completed | Closed);
+        if confirmed && (payment.id.is_none() || payment.authorized != total) {
+            self.wrong(id, format_args!("confirmed with {} authorized of {total}", payment.authorized));
+        }
+        if payment.captured.amount_minor > payment.authorized.amount_minor {
+            self.wrong(id, format_args!("captured {} of {} authorized", payment.captured, payment.authorized));
+        }
+        match order.refundable() {
+            Ok(left) if left.amount_minor < 0 && !status::is_undone(order.status) => {
+                self.wrong(id, "refunds, with those in flight, exceed what was captured");
+            }
+            Err(error) => self.wrong(id, error),
+            Ok(_) => {}
+        }
+        if payment.refunded.amount_minor > payment.captured.amount_minor {
+            self.wrong(id, format_args!("refunded {} of {} captured", payment.refunded, payment.captured));
+        }
+    }
+
+    fn judge_progress(&mut self, order: &Order) {
+        let (id, payment) = (order.id, &order.payment);
+        let kept = payment.captured.amount_minor - payment.refunded.amount_minor;
+        if status::is_undone(order.status) && kept > 0 {
+            let failed = order.refunds.iter().any(|refund| refund.status == RefundStatus::Failed);
+            let open = order.refunds.iter().any(|refund| refund.status == RefundStatus::Requested);
+            if failed && !open {
+                self.wrong(id, format_args!("{} with money kept: a refund failed", status::name(order.status)));
+            } else {
+                self.open(id, "its money is on its way back");
+            }
+        } else if status::is_undone(order.status)
+            && payment.authorized.amount_minor > 0
+            && payment.captured.amount_minor == 0
+            && !payment.voided
+        {
+            self.open(id, "its authorization is to be let go");
+        } else if order.refunds.iter().any(|refund| refund.status == RefundStatus::Requested) {
+            self.open(id, "a refund is on its way");
+        }
+        if let Some(deadline) = order.deadline() {
+            self.open(id, format_args!("waits for its payment until {deadline}"));
+        }
+        if order.status == OrderStatus::Confirmed
+            && payment.captured.amount_minor < order.terms.totals.total.amount_minor
+        {
+            self.open(id, "its money is to be captured");
+        }
+    }
+}
