@@ -1,0 +1,197 @@
+//! What becomes of held stock: committed, given back, lapsed, restocked.
+
+use chassis::{StoreError, outbox};
+use contracts::{
+    event::Envelope,
+    order::{OrderId, RestockLine},
+    product::{ProductEvent, Reservation, ReservationId, StockCommitFailed},
+};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::{
+    reservations::{HeldLine, find, insert, leave, unhold},
+    shelf::{self, Flips},
+    text,
+};
+use crate::{
+    stock::{self, MovementKind, StockLevel},
+    store::{CommitStock, EndOrder, Stamp},
+};
+
+/// Notes events of orders under this name.
+const CONSUMER: &str = "product-stock";
+
+/// Gives a hold back. An unknown one is noted as released: the request that would make it may be late.
+pub(super) fn release(transaction: &Connection, id: ReservationId, stamp: &mut Stamp) -> Result<bool, StoreError> {
+    let mut flips = Flips::default();
+    match leave(transaction, id, "held", "released")? {
+        Some(lines) => unhold(transaction, &lines, &mut flips)?,
+        None if find(transaction, id)?.is_none() => {
+            insert(transaction, &Reservation { id, expires_at: stamp.now, quotes: Vec::new() }, "released", &[])?;
+        }
+        None => {}
+    }
+    flips.show(transaction, stamp)
+}
+
+/// Takes held stock off the shelf. What is available stays the same, so nobody sees a difference.
+pub(super) fn commit(transaction: &Connection, commit: &CommitStock, stamp: &mut Stamp) -> Result<bool, StoreError> {
+    if let Some(lines) = leave(transaction, commit.reservation_id, "held", "committed")? {
+        for (variant_id, quantity, counted) in lines {
+            if counted {
+                shelf::shift(transaction, variant_id, -quantity, quantity, MovementKind::Sale, stamp)?;
+            }
+        }
+        return Ok(false);
+    }
+    let lines = match find(transaction, commit.reservation_id)? {
+        None => stock::merge(&commit.lines).into_iter().map(|line| (line.variant_id, line.quantity, true)).collect(),
+        Some(stored) if stored.state == "expired" => stored.lines,
+        // Committed before, or given back: this event was here already.
+        Some(_) => return Ok(false),
+    };
+    commit_late(transaction, commit, lines, stamp)
+}
+
+/// The hold lapsed: takes the stock anew if it is still there, else says that it is gone.
+fn commit_late(
+    transaction: &Connection,
+    commit: &CommitStock,
+    mut lines: Vec<HeldLine>,
+    stamp: &mut Stamp,
+) -> Result<bool, StoreError> {
+    let id = commit.reservation_id;
+    let mut levels: Vec<StockLevel> = Vec::with_capacity(lines.len());
+    for (variant_id, quantity, counted) in &mut lines {
+        match shelf::find(transaction, *variant_id)? {
+            Some(kept) if kept.level.covers(*quantity) => {
+                *counted = kept.level.track;
+                levels.push(kept.level);
+            }
+            Some(_) | None => {
+                settle(transaction, id, "released", &lines, stamp)?;
+                let event = StockCommitFailed { reservation_id: id, order_id: commit.order_id };
+                let event = ProductEvent::StockCommitFailed(event);
+                outbox::publish(transaction, &event, stamp.event_id(), &commit.order_id.to_string(), stamp.now)?;
+                return Ok(false);
+            }
+        }
+    }
+    settle(transaction, id, "committed", &lines, stamp)?;
+    let mut flips = Flips::default();
+    for ((variant_id, quantity, counted), before) in lines.iter().zip(&levels) {
+        if *counted
+            && let Some(after) = shelf::shift(transaction, *variant_id, -quantity, 0, MovementKind::Sale, stamp)?
+        {
+            flips.note(transaction, before, &after)?;
+        }
+    }
+    flips.show(transaction, stamp)
+}
+
+/// Puts an expired or unknown reservation into `state`.
+fn settle(
+    transaction: &Connection,
+    id: ReservationId,
+    state: &str,
+    lines: &[HeldLine],
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    let updated = transaction
+        .prepare_cached("UPDATE reservations SET state = ?2, lines = ?3 WHERE id = ?1")?
+        .execute((id.to_string(), state, serde_json::to_string(lines)?))?;
+    if updated == 0 {
+        insert(transaction, &Reservation { id, expires_at: stamp.now, quotes: Vec::new() }, state, lines)?;
+    }
+    Ok(())
+}
+
+/// Gives back what an ended order held or, if asked to, took; without what refunds put back before.
+pub(super) fn end_order(transaction: &Connection, end: &EndOrder, stamp: &mut Stamp) -> Result<bool, StoreError> {
+    if end.restock
+        && let Some(lines) = leave(transaction, end.reservation_id, "committed", "released")?
+    {
+        let mut flips = Flips::default();
+        for (variant_id, quantity, counted) in lines {
+            let returned: Option<i64> = transaction
+                .prepare_cached("SELECT quantity FROM order_returns WHERE order_id = ?1 AND variant_id = ?2")?
+                .query_row((end.order_id.to_string(), variant_id.to_string()), |row| row.get(0))
+                .optional()?;
+            let quantity = quantity - returned.unwrap_or(0);
+            if counted && quantity > 0 {
+                put_back(transaction, variant_id, quantity, MovementKind::Cancellation, &mut flips, stamp)?;
+            }
+        }
+        return flips.show(transaction, stamp);
+    }
+    // An expired hold stays as it is: whatever comes later must find it ended.
+    leave(transaction, end.reservation_id, "expired", "released")?;
+    release(transaction, end.reservation_id, stamp)
+}
+
+fn put_back(
+    transaction: &Connection,
+    variant_id: contracts::product::VariantId,
+    quantity: i64,
+    kind: MovementKind,
+    flips: &mut Flips,
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    if let Some(after) = shelf::shift(transaction, variant_id, quantity, 0, kind, stamp)? {
+        let before = StockLevel { on_hand: after.on_hand - quantity, ..after };
+        flips.note(transaction, &before, &after)?;
+    }
+    Ok(())
+}
+
+/// Puts refunded units back, once per event. What is not tracked is not counted.
+pub(super) fn restock(
+    transaction: &Connection,
+    order_id: OrderId,
+    lines: &[RestockLine],
+    cause: &Envelope,
+    stamp: &mut Stamp,
+) -> Result<bool, StoreError> {
+    if !outbox::receive(transaction, CONSUMER, cause, stamp.now)? {
+        return Ok(false);
+    }
+    let mut flips = Flips::default();
+    for RestockLine { variant_id, quantity } in lines {
+        let tracked = shelf::find(transaction, *variant_id)?.is_some_and(|kept| kept.level.track);
+        if !tracked || *quantity <= 0 {
+            continue;
+        }
+        put_back(transaction, *variant_id, *quantity, MovementKind::Return, &mut flips, stamp)?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO order_returns (order_id, variant_id, quantity) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (order_id, variant_id) DO UPDATE SET quantity = quantity + excluded.quantity",
+            )?
+            .execute((order_id.to_string(), variant_id.to_string(), quantity))?;
+    }
+    flips.show(transaction, stamp)
+}
+
+/// True if a hold is due to lapse.
+pub(super) fn any_due(connection: &Connection, now: i64) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM reservations WHERE state = 'held' AND expires_at <= ?1 LIMIT 1")?
+        .exists([now])?)
+}
+
+/// Lets due holds lapse. Answers how many and whether the public sees a difference.
+pub(super) fn expire(transaction: &Connection, limit: u32, stamp: &mut Stamp) -> Result<(usize, bool), StoreError> {
+    let due = transaction
+        .prepare_cached(
+            "SELECT id FROM reservations WHERE state = 'held' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+        )?
+        .query_map((stamp.now.as_microsecond(), limit), |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    let mut flips = Flips::default();
+    for id in &due {
+        if let Some(lines) = leave(transaction, text::id(id)?, "held", "expired")? {
+            unhold(transaction, &lines, &mut flips)?;
+        }
+    }
+    Ok((due.len(), flips.show(transaction, stamp)?))
+}
