@@ -1,0 +1,206 @@
+//! Orders, placed to confirmed: stock reserved, payment authorized at a provider over HTTP, everything durable.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use crate::{
+    Effort, disk,
+    http1::{self, Answer, Connection, member},
+    load::{self, Latencies, Window},
+    report::{Figure, Report, Target},
+    shop::Shop,
+};
+
+/// After this an order is taken for lost, and the bench fails.
+const CONFIRMED_MAX: Duration = Duration::from_secs(30);
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) -> Result<()> {
+    let syncs = report.value(disk::SYNCS).context("the disk was not measured")?;
+    let variants = variants(shop.address).await?;
+    for clients in [1, 16, 64, 256] {
+        let mut outcome = checkouts(shop.address, &variants, clients, effort.warm_up, effort.measure).await?;
+        let name = format!("orders placed to confirmed, {clients} clients");
+        let figure = Figure::new(&name, outcome.per_second, "/s")
+            .p50(outcome.confirmed.percentile_ms(50.0))
+            .p99(outcome.confirmed.percentile_ms(99.0))
+            .against(disk::SYNCS, syncs);
+        report.add(if clients == 256 { figure.target(Target::RatioAtLeast(2.0)) } else { figure });
+        report.add(
+            Figure::new(&format!("  their answer 201, {clients} clients"), outcome.per_second, "/s")
+                .p50(outcome.placed.percentile_ms(50.0))
+                .p99(outcome.placed.percentile_ms(99.0)),
+        );
+    }
+    Ok(())
+}
+
+/// What a loop of whole checkouts came to. Making the cart is part of the loop, and so of the rate, but not of
+/// the latencies.
+pub(crate) struct Checkouts {
+    pub(crate) per_second: f64,
+    /// From placing to the answer 201.
+    pub(crate) placed: Latencies,
+    /// From placing to confirmed, as the client sees it.
+    pub(crate) confirmed: Latencies,
+}
+
+pub(crate) async fn checkouts(
+    address: SocketAddr,
+    variants: &Rc<[String]>,
+    clients: usize,
+    warm_up: Duration,
+    measure: Duration,
+) -> Result<Checkouts> {
+    let shared = Rc::new(Shared {
+        variants: Rc::clone(variants),
+        window: Window::new(warm_up, measure),
+        // Another shop, another bench, another level: no key is ever used twice.
+        salt: std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos(),
+        usual: Cell::new(Duration::from_millis(5)),
+        placed: RefCell::default(),
+        confirmed: RefCell::default(),
+    });
+    load::run_clients(clients, |number| {
+        let shared = Rc::clone(&shared);
+        async move {
+            let mut connection = Connection::open(address).await.context("cannot connect")?;
+            let mut shopper = Shopper { shared: &shared, number, turn: 0 };
+            while !shared.window.is_over() {
+                shopper.buy(&mut connection).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    let (placed, confirmed) = (shared.placed.take(), shared.confirmed.take());
+    if confirmed.len() == 0 {
+        bail!("no order was confirmed in {measure:?} with {clients} clients");
+    }
+    Ok(Checkouts { per_second: confirmed.len() as f64 / shared.window.seconds(), placed, confirmed })
+}
+
+struct Shared {
+    variants: Rc<[String]>,
+    window: Window,
+    salt: u128,
+    /// What an order usually takes, so that clients ask about when it should be done and not all the time.
+    usual: Cell<Duration>,
+    placed: RefCell<Latencies>,
+    confirmed: RefCell<Latencies>,
+}
+
+struct Shopper<'a> {
+    shared: &'a Shared,
+    number: usize,
+    turn: usize,
+}
+
+impl Shopper<'_> {
+    async fn buy(&mut self, connection: &mut Connection) -> Result<()> {
+        self.turn += 1;
+        let cart = self.make_cart(connection).await?;
+        let (cart_id, token) = (member(&cart.body, "\"id\":\"")?, member(&cart.body, "\"guest_token\":\"")?);
+        let key = format!("bench-{:x}-{}-{}", self.shared.salt, self.number, self.turn);
+        let body =
+            format!(r#"{{"cart_id":"{cart_id}","payment_method":{{"provider":"sandbox","token":"tok_approve"}}}}"#);
+        let headers = [JSON, ("guest-token", &token), ("idempotency-key", &key)];
+        let started = Instant::now();
+        let answer = connection.ask(Method::POST, "/v1/orders", &headers, body.into()).await?;
+        let placed = Instant::now();
+        match answer.status {
+            StatusCode::CREATED => {}
+            // Sold out meanwhile; another one next time.
+            StatusCode::CONFLICT => return Ok(()),
+            _ => return Err(unexpected("POST /v1/orders", &answer)),
+        }
+        let path = format!("/v1/orders/{}", member(&answer.body, "\"id\":\"")?);
+        self.until_confirmed(connection, &path, &token, started).await?;
+        let confirmed = Instant::now();
+        let usual = self.shared.usual.get();
+        self.shared.usual.set(usual.mul_f64(0.9) + (confirmed - started).mul_f64(0.1));
+        if self.shared.window.counts(confirmed) {
+            self.shared.placed.borrow_mut().note(placed - started);
+            self.shared.confirmed.borrow_mut().note(confirmed - started);
+        }
+        Ok(())
+    }
+
+    async fn make_cart(&self, connection: &mut Connection) -> Result<Answer> {
+        // A different variant each time, spread over the catalogue (Knuth's multiplicative hash).
+        let mixed = (self.number * 1_000_003 + self.turn).wrapping_mul(2_654_435_761);
+        let variant = &self.shared.variants[mixed % self.shared.variants.len()];
+        let body = format!(
+            r#"{{"currency":"KRW","locale":"ko","email":"buyer{}@example.com","lines":[{{"variant_id":"{variant}","quantity":1}}],"shipping_address":{{"name":"김하늘","phone":"+821012345678","country":"KR","postal_code":"04524","city":"서울특별시 중구","line1":"세종대로 110"}},"shipping_method":"standard"}}"#,
+            self.number
+        );
+        let answer = connection.ask(Method::POST, "/v1/carts", &[JSON], body.into()).await?;
+        if answer.status == StatusCode::CREATED { Ok(answer) } else { Err(unexpected("POST /v1/carts", &answer)) }
+    }
+
+    /// Asks first when the order should nearly be done, then often.
+    async fn until_confirmed(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+        token: &str,
+        started: Instant,
+    ) -> Result<()> {
+        let usual = self.shared.usual.get();
+        let mut ask_at = started + usual.mul_f64(0.8);
+        loop {
+            tokio::time::sleep_until(ask_at).await;
+            let answer = connection.ask(Method::GET, path, &[("guest-token", token)], Bytes::new()).await?;
+            let says = |status: &str| contains(&answer.body, format!("\"status\":\"{status}\"").as_bytes());
+            if answer.status != StatusCode::OK || says("rejected") || says("expired") || says("cancelled") {
+                return Err(unexpected(path, &answer));
+            }
+            if says("confirmed") {
+                return Ok(());
+            }
+            if started.elapsed() > CONFIRMED_MAX {
+                bail!("an order was not confirmed within {CONFIRMED_MAX:?}");
+            }
+            ask_at = Instant::now() + usual.mul_f64(0.1).max(Duration::from_millis(1));
+        }
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn unexpected(what: &str, answer: &Answer) -> anyhow::Error {
+    let body: String = String::from_utf8_lossy(&answer.body).chars().take(500).collect();
+    anyhow::anyhow!("{what} answered {}: {body}", answer.status)
+}
+
+/// The variants of the first pages of the catalogue, whatever else a product says.
+pub(crate) async fn variants(address: SocketAddr) -> Result<Rc<[String]>> {
+    const PAGES_MAX: usize = 10;
+    let mut found = BTreeSet::new();
+    let mut path = "/v1/products?limit=100".to_owned();
+    for _ in 0..PAGES_MAX {
+        let answer = http1::get(address, &path).await?;
+        let text = std::str::from_utf8(&answer.body)?;
+        found.extend(text.split('"').filter(|word| word.starts_with("var_")).map(str::to_owned));
+        match member(&answer.body, "\"next_cursor\":\"") {
+            Ok(cursor) => path = format!("/v1/products?limit=100&cursor={cursor}"),
+            Err(_) => break,
+        }
+    }
+    if found.is_empty() {
+        bail!("the catalogue shows no variants");
+    }
+    Ok(found.into_iter().collect())
+}
