@@ -39,7 +39,7 @@ pub async fn change_password(auth: &Auth, request: ChangePassword) -> Result<(),
     auth.store.count_attempt(email_digest, locked_out).await?;
     if !auth.passwords.verify(turn, request.current, Some(login.password_hash.clone())).await? {
         auth.store.append_audit(stamp.entry(AuditType::PasswordRefused).target(account.id)).await?;
-        return Err(Error::WrongCredentials);
+        return Err(Error::WrongPassword);
     }
     let turn = auth.passwords.turn().await?;
     let password_hash = auth.passwords.hash(turn, request.new).await?;
@@ -51,5 +51,8 @@ pub async fn change_password(auth: &Auth, request: ChangePassword) -> Result<(),
         event_id: auth.env.new_id(),
         stamp,
     };
-    auth.store.change_password(change).await
+    match auth.store.change_password(change).await {
+        Err(Error::WrongCredentials) => Err(Error::WrongPassword),
+        outcome => outcome,
+    }
 }

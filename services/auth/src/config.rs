@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{session::Lifetimes, signing::TokenRules};
 
 const DAY_SECONDS: u64 = 24 * 3600;
+const HASHES_CONCURRENT_MAX: usize = 1024;
+const HASHES_WAITING_MAX: usize = 100_000;
 
 /// Settings of the auth service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +71,15 @@ impl Config {
                 return Err(ConfigError { setting, found: found.to_string(), expected });
             }
         }
+        let counts = [
+            ("hashes_concurrent", self.hashes_concurrent, HASHES_CONCURRENT_MAX, "at most 1024"),
+            ("hashes_waiting_max", self.hashes_waiting_max, HASHES_WAITING_MAX, "at most 100000"),
+        ];
+        for (setting, found, max, expected) in counts {
+            if found > max {
+                return Err(ConfigError { setting, found: found.to_string(), expected });
+            }
+        }
         for (setting, found) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if found.is_empty() {
                 return Err(ConfigError { setting, found: "empty".to_owned(), expected: "a name or URL" });
@@ -119,6 +130,7 @@ mod tests {
         assert_eq!(Config::default().check(), Ok(()));
         let error = Config { session_days: 0, ..Config::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "auth.session_days is 0; it must be between 1 and 365");
+        assert!(Config { hashes_waiting_max: usize::MAX, ..Config::default() }.check().is_err());
         let error = Config { issuer: String::new(), ..Config::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "auth.issuer is empty; it must be a name or URL");
     }

@@ -15,6 +15,9 @@ pub enum Error {
     /// Unknown address or wrong password: the same, so that addresses cannot be probed.
     #[error("wrong e-mail address or password")]
     WrongCredentials,
+    /// The present password is not the one that was sent.
+    #[error("wrong password")]
+    WrongPassword,
     /// Too many attempts for one address.
     #[error("too many attempts; the next one counts in {retry_after_seconds} s")]
     LockedOut {

@@ -1,6 +1,6 @@
 //! The way in over HTTP; the only place that knows status codes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::FromRef;
 use chassis::{Problem, idempotency::Idempotency};
@@ -8,6 +8,10 @@ use contracts::{
     Caller, ErrorCode, Page, Violation,
     auth::AccountId,
     page::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
+};
+use utoipa::{
+    IntoResponses,
+    openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -57,6 +61,20 @@ pub(crate) fn router(auth: Arc<Auth>, idempotency: Idempotency) -> OpenApiRouter
         .with_state(AppState { auth, idempotency })
 }
 
+/// Documents the 403 of operations that need no permission and refuse some callers all the same: API keys
+/// where a person is wanted, disabled accounts, a wrong present password.
+struct Forbidden;
+
+impl IntoResponses for Forbidden {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description("The caller is known and may not do this.")
+            .content("application/problem+json", problem);
+        BTreeMap::from([("403".to_owned(), response.into())])
+    }
+}
+
 /// The account of a signed-in person.
 fn person(caller: &Caller) -> Result<AccountId, Error> {
     caller.account().ok_or(Error::NotAPerson)
@@ -92,6 +110,10 @@ impl From<Error> for Problem {
             Error::WrongCredentials => {
                 Self::new(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.")
                     .kind("wrong_credentials")
+            }
+            // Not 401: the token is good, and a client must not try to refresh it.
+            Error::WrongPassword => {
+                Self::new(ErrorCode::Forbidden, "The present password is wrong.").kind("wrong_password")
             }
             Error::LockedOut { retry_after_seconds } => Self::new(
                 ErrorCode::RateLimited,

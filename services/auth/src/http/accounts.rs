@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{person, sessions::current_session};
+use super::{Forbidden, person, sessions::current_session};
 use crate::{
     Auth,
     account::Account,
@@ -146,7 +146,7 @@ fn without_secrets(key: IdempotencyKey, body: &CreateAccount) -> IdempotencyKey 
 /// One's own account.
 #[utoipa::path(
     get, path = "/v1/accounts/me", tag = "Accounts", operation_id = "get_own_account",
-    responses((status = 200, description = "The account", body = AccountView), Problems),
+    responses((status = 200, description = "The account", body = AccountView), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn get_own(
@@ -175,7 +175,7 @@ pub(super) struct UpdateOwnAccount {
     patch, path = "/v1/accounts/me", tag = "Accounts", operation_id = "update_own_account",
     params(("If-Match" = Option<String>, Header, description = "Refuse if this is no longer the `ETag`")),
     request_body = UpdateOwnAccount,
-    responses((status = 200, description = "The account after the change", body = AccountView), Problems),
+    responses((status = 200, description = "The account after the change", body = AccountView), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn update_own(
@@ -203,12 +203,12 @@ pub(super) struct ChangeOwnPassword {
 
 /// Change one's password.
 ///
-/// All other sessions end, and a mail says so. A wrong present password is answered with 401
-/// `wrong_credentials` and counts towards the lock of the account.
+/// All other sessions end, and a mail says so. A wrong present password is answered with 403
+/// `wrong_password` and counts towards the lock of the account.
 #[utoipa::path(
     post, path = "/v1/accounts/me/password", tag = "Accounts", operation_id = "change_own_password",
     request_body = ChangeOwnPassword,
-    responses((status = 204, description = "The password was changed"), Problems),
+    responses((status = 204, description = "The password was changed"), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn change_own_password(

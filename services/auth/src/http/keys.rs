@@ -18,7 +18,7 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 /// The public keys that verify access tokens (RFC 7517).
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "Keys", operation_id = "get_jwks",
-    responses((status = 200, description = "A JWK set", body = serde_json::Value), Problems),
+    responses((status = 200, description = "A JWK set", body = serde_json::Value, content_type = "application/jwk-set+json"), Problems),
     security(())
 )]
 pub(super) async fn jwks(State(auth): State<Arc<Auth>>) -> Result<Response, Problem> {

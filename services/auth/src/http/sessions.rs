@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{page, page_cursor, page_limit, person};
+use super::{Forbidden, page, page_cursor, page_limit, person};
 use crate::{
     Auth,
     error::Error,
@@ -85,7 +85,7 @@ fn tokens(auth: &Auth, status: StatusCode, tokens: Tokens) -> Response {
 #[utoipa::path(
     post, path = "/v1/sessions", tag = "Sessions", operation_id = "create_session",
     request_body = CreateSession,
-    responses((status = 201, description = "Tokens of the new session", body = SessionTokens), Problems),
+    responses((status = 201, description = "Tokens of the new session", body = SessionTokens), Problems, Forbidden),
     security(())
 )]
 pub(super) async fn create(
@@ -170,7 +170,7 @@ pub(super) struct PageParams {
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "Sessions", operation_id = "list_own_sessions",
     params(PageParams),
-    responses((status = 200, description = "Sessions that are alive", body = Page<SessionView>), Problems),
+    responses((status = 200, description = "Sessions that are alive", body = Page<SessionView>), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn list_own(
@@ -188,7 +188,7 @@ pub(super) async fn list_own(
 /// Sign out.
 #[utoipa::path(
     delete, path = "/v1/sessions/current", tag = "Sessions", operation_id = "end_current_session",
-    responses((status = 204, description = "The session of this token has ended"), Problems),
+    responses((status = 204, description = "The session of this token has ended"), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn end_current(
@@ -209,7 +209,7 @@ pub(super) async fn end_current(
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", tag = "Sessions", operation_id = "end_session",
     params(("id" = SessionId, Path, description = "Which session")),
-    responses((status = 204, description = "The session has ended"), Problems),
+    responses((status = 204, description = "The session has ended"), Problems, Forbidden),
     security(("bearer" = []))
 )]
 pub(super) async fn end(

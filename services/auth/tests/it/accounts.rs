@@ -105,7 +105,7 @@ async fn a_new_password_ends_other_sessions_and_says_so() {
     let change = async |current: &str, new: &str| {
         app.post("/v1/accounts/me/password", Some(&token), json!({"current": current, "new": new})).await
     };
-    change("not the password", "an even better one").await.problem(401, "wrong_credentials");
+    change("not the password", "an even better one").await.problem(403, "wrong_password");
     change(PASSWORD, "password123").await.problem(400, "invalid_request");
     change(PASSWORD, "an even better one").await.expect(204);
     app.refresh(&other.text("refresh_token")).await.problem(401, "invalid_refresh_token");

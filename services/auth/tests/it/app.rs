@@ -78,7 +78,7 @@ impl App {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -89,8 +89,30 @@ impl App {
         let response = self.running.service.router.clone().oneshot(request.unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
+        self.insist_documented(&method, path, parts.status, &parts.headers);
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Every answer of every test must be one that the document announces.
+    fn insist_documented(&self, method: &Method, path: &str, status: StatusCode, headers: &HeaderMap) {
+        let document = serde_json::to_value(&self.running.service.openapi).unwrap();
+        let wanted: Vec<_> = path.split('?').next().unwrap().split('/').collect();
+        let matches = |template: &str| {
+            let segments: Vec<_> = template.split('/').collect();
+            let fits = |(segment, wanted): (&&str, &&str)| segment == wanted || segment.starts_with('{');
+            segments.len() == wanted.len() && segments.iter().zip(&wanted).all(fits)
+        };
+        let mut paths: Vec<_> = document["paths"].as_object().unwrap().iter().collect();
+        // `/v1/accounts/me` before `/v1/accounts/{id}`.
+        paths.sort_by_key(|(template, _)| template.contains('{'));
+        let (template, item) = paths.into_iter().find(|(template, _)| matches(template)).expect("a documented path");
+        let answer = &item[method.as_str().to_ascii_lowercase()]["responses"][status.as_str()];
+        assert!(answer.is_object(), "{method} {template} answered {status}, which is not documented");
+        if let Some(media_type) = headers.get("content-type") {
+            let media_type = media_type.to_str().unwrap();
+            assert!(answer["content"][media_type].is_object(), "{method} {template} {status}: {media_type}");
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Answer {

@@ -54,7 +54,7 @@ async fn guessing_the_present_password_counts_too() {
     let token = app.member("mina@example.com").await.text("access_token");
     let guess = json!({"current": "not the password", "new": "an even better one"});
     for _ in 0..5 {
-        app.post("/v1/accounts/me/password", Some(&token), guess.clone()).await.problem(401, "wrong_credentials");
+        app.post("/v1/accounts/me/password", Some(&token), guess.clone()).await.problem(403, "wrong_password");
     }
     app.post("/v1/accounts/me/password", Some(&token), guess).await.problem(429, "locked_out");
     app.sign_in("mina@example.com", PASSWORD).await.problem(429, "locked_out");

@@ -38,7 +38,7 @@ async fn the_log_has_neither_secrets_nor_personal_details() {
     app.sign_in("mina@example.com", "hunter2 hunter2").await.expect(401);
     app.register_again("mina@example.com").await;
     let change = json!({"current": "hunter2 hunter2", "new": "an even better one"});
-    app.post("/v1/accounts/me/password", Some(&member.text("access_token")), change).await.expect(401);
+    app.post("/v1/accounts/me/password", Some(&member.text("access_token")), change).await.expect(403);
     app.refresh(&member.text("refresh_token")).await.expect(200);
     app.refresh(&member.text("refresh_token")).await.expect(401);
     let body = json!({"name": "import", "permissions": ["stock:write"]});
