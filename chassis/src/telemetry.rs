@@ -105,3 +105,6 @@ pub fn init(config: &TelemetryConfig) -> Result<Metrics, TelemetryError> {
     log::install(config)?;
     Metrics::install()
 }
+
+#[cfg(test)]
+mod tests;

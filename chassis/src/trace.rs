@@ -21,11 +21,12 @@ pub struct TraceContext {
 impl TraceContext {
     /// The beginning of a new trace.
     pub fn root(env: &Env) -> Self {
-        Self {
-            trace_id: u128::from_be_bytes(env.random_bytes()).max(1),
-            span_id: u64::from_be_bytes(env.random_bytes()).max(1),
-            sampled: true,
-        }
+        // One draw: every request comes by here, and the system's randomness is a system call.
+        let bytes: [u8; 24] = env.random_bytes();
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number: u128, byte| (number << 8) | u128::from(*byte));
+        let (trace_id, span_id) = bytes.split_at(16);
+        let span_id = u64::try_from(number(span_id)).unwrap_or(1);
+        Self { trace_id: number(trace_id).max(1), span_id: span_id.max(1), sampled: true }
     }
 
     /// A step caused by this one.

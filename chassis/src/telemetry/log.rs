@@ -6,31 +6,43 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{
-        FmtContext, FormatEvent, FormatFields,
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{self, Writer},
     },
     registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use super::{LogFormat, TelemetryConfig, TelemetryError};
 use crate::trace;
 
 pub(super) fn install(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let subscriber = subscriber(config, std::io::stderr().is_terminal(), std::io::stderr)?;
+    subscriber.try_init().map_err(|error| TelemetryError::Twice(error.to_string()))
+}
+
+pub(super) fn subscriber<W>(
+    config: &TelemetryConfig,
+    colours: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::builder()
         .parse(&config.log)
         .map_err(|error| TelemetryError::Filter { filter: config.log.clone(), reason: error.to_string() })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.format {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match config.format {
         LogFormat::Text => {
-            builder.event_format(TextWithTrace(format::format().with_ansi(std::io::stderr().is_terminal()))).try_init()
+            let lines = TextWithTrace(format::format().with_ansi(colours));
+            Box::new(builder.with_ansi(colours).event_format(lines).finish())
         }
-        LogFormat::Json => builder
-            .with_ansi(false)
-            .fmt_fields(format::JsonFields::new())
-            .event_format(JsonWithTrace(format::format().json().flatten_event(true)))
-            .try_init(),
-    }
-    .map_err(|error| TelemetryError::Twice(error.to_string()))
+        LogFormat::Json => {
+            let lines = JsonWithTrace(format::format().json().flatten_event(true));
+            Box::new(builder.with_ansi(false).fmt_fields(format::JsonFields::new()).event_format(lines).finish())
+        }
+    })
 }
 
 /// Writes the trace id behind the line. A span per request would say it too, at a cost that every request pays
