@@ -17,6 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const RETRY_MAX: Duration = Duration::from_secs(3600);
 /// The longest the task sleeps: a clock that was set forward is noticed after this.
 const NAP_MAX: Duration = Duration::from_secs(30);
+const NAP_MIN: Duration = Duration::from_millis(1);
 const REPLIES_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct Sender {
@@ -61,8 +62,9 @@ impl Sender {
             self.database.write(move |transaction| queue::record(transaction, &sent)).await?;
         }
         let next: Option<_> = self.database.read(queue::next_due).await?;
-        let nap = next.and_then(|at| Duration::try_from(at.duration_since(self.env.now())).ok());
-        Ok(nap.unwrap_or(NAP_MAX).clamp(Duration::from_millis(1), NAP_MAX))
+        // What became due meanwhile lies in the past: no nap.
+        let nap = next.map_or(NAP_MAX, |at| Duration::try_from(at.duration_since(self.env.now())).unwrap_or_default());
+        Ok(nap.clamp(NAP_MIN, NAP_MAX))
     }
 
     async fn decide_pending(&self) -> Result<(), StoreError> {

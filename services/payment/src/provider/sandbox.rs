@@ -330,3 +330,64 @@ impl Provider for SandboxProvider {
         Ok(Notice { event_id: id.to_owned(), event_type: event.event_type, snapshot })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use chassis::{
+        Env,
+        sqlite::Location,
+        transport::{HttpTransport, HttpTransportConfig},
+    };
+    use sandbox_provider::SandboxConfig;
+    use secrecy::SecretString;
+
+    use super::{SandboxAccount, SandboxProvider};
+    use crate::provider::{Outcome, Provider as _, contract};
+
+    fn adapter(base: String, secret_key: &str) -> SandboxProvider {
+        let config = HttpTransportConfig { base, connect_timeout: Duration::from_secs(5) };
+        let account = SandboxAccount {
+            secret_key: SecretString::from(secret_key.to_owned()),
+            webhook_secret: SandboxConfig::default().webhook_secret,
+        };
+        SandboxProvider::new(Arc::new(HttpTransport::new(&config).unwrap()), account).unwrap()
+    }
+
+    async fn server(env: &Env) -> String {
+        let router = sandbox_provider::build(SandboxConfig::default(), &Location::Memory, env).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stopping = env.clone();
+        env.spawn("sandbox", async move {
+            tokio::select! {
+                biased;
+                () = stopping.stopping() => {}
+                _ = axum::serve(listener, router) => {}
+            }
+        });
+        base
+    }
+
+    #[tokio::test]
+    async fn passes_the_suite_against_the_real_server() {
+        let env = Env::system();
+        let provider = adapter(server(&env).await, "sk_sandbox");
+        let tokens = contract::Tokens { approved: "tok_approve", declined: "tok_decline" };
+        contract::all(&provider, &tokens).await;
+        env.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_and_a_closed_port_do_nothing() {
+        let env = Env::system();
+        let base = server(&env).await;
+        let call = contract::some_authorization();
+        let stranger = adapter(base.clone(), "sk_wrong").authorize(&call).await;
+        assert!(matches!(stranger, Outcome::Unreachable(_)), "{stranger:?}");
+        env.stop().await;
+        let closed = adapter(base, "sk_sandbox").authorize(&call).await;
+        assert!(matches!(closed, Outcome::Unreachable(_)), "{closed:?}");
+    }
+}

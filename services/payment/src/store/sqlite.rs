@@ -177,3 +177,45 @@ fn follow_up(transaction: &Connection, payment: &Payment, change: &mut Change) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use chassis::sqlite::Location;
+
+    use super::{PaymentStore, SqliteStore};
+    use crate::store::contract;
+
+    #[tokio::test]
+    async fn in_memory_passes_the_suite() {
+        contract::all(|| Arc::new(SqliteStore::open(&Location::Memory).unwrap()) as Arc<dyn PaymentStore>).await;
+    }
+
+    #[tokio::test]
+    async fn in_a_file_passes_the_suite() {
+        let folders = Mutex::new(Vec::new());
+        contract::all(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = SqliteStore::open(&Location::in_folder(folder.path(), "payment.db")).unwrap();
+            folders.lock().unwrap().push(folder);
+            Arc::new(store) as Arc<dyn PaymentStore>
+        })
+        .await;
+    }
+
+    /// The last guard, should everything above it fail.
+    #[tokio::test]
+    async fn the_tables_refuse_more_than_was_captured() {
+        let store = SqliteStore::open(&Location::Memory).unwrap();
+        let wrong = store.database().write(|transaction| {
+            transaction.execute(
+                "INSERT INTO payments VALUES ('pay_1', 'ord_1', 'KRW', 100, 100, 0, 60, 41, 'succeeded', 'open', 'p',
+                     't', NULL, 0, 0, 1, 0, 0)",
+                [],
+            )?;
+            Ok::<_, chassis::StoreError>(())
+        });
+        assert!(wrong.await.is_err());
+    }
+}

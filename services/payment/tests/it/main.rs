@@ -1,0 +1,10 @@
+//! The payment service against the real sandbox provider, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod faults;
+mod http_api;
+mod purchase;
+mod refunds;
+mod webhooks;
+mod world;
