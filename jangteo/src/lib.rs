@@ -1,1 +1,17 @@
-//! x
+//! The whole shop in one process: wiring, command line, import and export, demo shop.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
+
+pub mod api_key;
+pub mod banner;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod export;
+pub mod import;
+pub mod openapi;
+pub mod run;
+pub mod sandbox;
+pub mod seed;
+pub mod shop;
+pub mod verify;

@@ -1,0 +1,91 @@
+//! Running the shop: from the first lock to the last drained request.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the banner and the farewell are for the terminal")]
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result};
+use chassis::{
+    Env, datadir, server,
+    server::ServerConfig,
+    telemetry::{self, Metrics, internal_router},
+};
+
+use crate::{
+    banner::{self, Banner},
+    cli::RunArguments,
+    config::{self, Config},
+    seed,
+    shop::{self, Shop},
+};
+
+/// Beyond the drain timeout, for what is written when everything else has stopped.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
+
+/// Runs the shop until it is told to stop.
+pub fn run(flags: &RunArguments) -> Result<ExitCode> {
+    let config = config::load(flags)?;
+    config.order.check()?;
+    let metrics = telemetry::init(&config.telemetry)?;
+    shop::runtime()?.block_on(serve(config, metrics))
+}
+
+async fn serve(config: Config, metrics: Metrics) -> Result<ExitCode> {
+    let env = Env::system();
+    let listener = server::bind(config.server.listen).await?;
+    let internal = server::bind(config.internal.listen).await.context("the internal listener (internal.listen)")?;
+    let address = reachable(listener.local_addr()?);
+    let internal_address = reachable(internal.local_addr()?);
+    let lock = datadir::lock(&config.data_dir)?;
+
+    let url = format!("http://{address}");
+    let shop = Shop::open(&config, &env, lock.path(), &url).await?;
+    metrics.start_upkeep(&env);
+    let internal_server = ServerConfig { listen: config.internal.listen, ..config.server.clone() };
+    let health = internal_router(&env, metrics, shop.readiness());
+    env.spawn("internal-server", server::serve(internal, health, internal_server, env.clone()));
+    let password = seed::seed(&config, &shop, &lock).await?;
+    env.spawn("server", server::serve(listener, shop.router(), config.server.clone(), env.clone()));
+
+    let banner = Banner {
+        url: &url,
+        internal_url: &format!("http://{internal_address}"),
+        admin: (&config.admin.email, password.as_deref()),
+        data_dir: lock.path(),
+        mailbox: config.notification.mailbox && config.notification.smtp.is_none(),
+        demo: config.demo.enabled,
+    };
+    print!("{}", banner.render(banner::speaks_korean(|name| std::env::var(name).ok())));
+    told_to_stop().await?;
+    eprintln!("Stopping: requests under way may finish; press Ctrl-C again to stop at once.");
+    let patience = config.server.drain_timeout + STOP_MARGIN;
+    tokio::select! {
+        biased;
+        () = env.stop() => Ok(ExitCode::SUCCESS),
+        again = told_to_stop() => again.map(|()| ExitCode::from(1)),
+        () = tokio::time::sleep(patience) => {
+            eprintln!("Some work did not end in time; it resumes at the next start.");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+/// Where a browser on this machine finds a listener that may listen everywhere.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let loopback = if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(loopback, address.port())
+}
+
+/// Ctrl-C, or what an orchestrator sends.
+pub(crate) async fn told_to_stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `jangteo verify`: every invariant of every service, on the data of a stopped shop.
+#![expect(clippy::print_stdout, reason = "the report is what the command is for")]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use chassis::{Env, datadir, queue::EmbeddedQueue, sqlite::Location};
+
+use crate::{config::Config, shop};
+
+/// Checks everything and prints what does not hold; exit code 1 if anything does not.
+pub fn run(config: &Config) -> Result<ExitCode> {
+    let violations = shop::runtime()?.block_on(verify(config))?;
+    for violation in &violations {
+        println!("{violation}");
+    }
+    if violations.is_empty() {
+        println!("All invariants hold in {}.", config.data_dir.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} violations.", violations.len());
+    Ok(ExitCode::from(1))
+}
+
+async fn verify(config: &Config) -> Result<Vec<String>> {
+    if !config.data_dir.is_dir() {
+        anyhow::bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
+    }
+    let env = Env::system();
+    let lock = datadir::lock(&config.data_dir)?;
+    let at = |name: &str| Location::in_folder(lock.path(), name);
+    let queue = EmbeddedQueue::open(&env, &at("queue.db"))?;
+    let mut violations = Vec::new();
+    violations.extend(auth_service::verify(&auth_service::store::SqliteAuthStore::open(&at("auth.db"))?).await?);
+    let product = product_service::store::sqlite::SqliteProductStore::open(&at("product.db"))?;
+    violations.extend(product_service::verify::verify(&product).await?);
+    let order = order_service::SqliteStore::open(&at("order.db"))?;
+    violations.extend(order_service::verify::verify(&order).await?);
+    let payment = payment_service::store::SqliteStore::open(&at("payment.db"))?;
+    violations.extend(payment_service::verify::verify(&payment, env.now()).await?);
+    let notification = notification_service::store::sqlite::SqliteStore::open(&at("notification.db"))?;
+    violations.extend(notification_service::verify::verify(&notification, &*queue).await?);
+    env.stop().await;
+    Ok(violations)
+}

@@ -1,0 +1,19 @@
+//! Black-box scenarios over HTTP on the running program. They know nothing of its inside, so they also
+//! run against separate services.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "tests; they wait for a program with its own clock"
+)]
+
+mod access;
+mod bad_input;
+mod command_line;
+mod payment;
+mod purchase;
+mod shop;
+mod staff;
+mod stock;
