@@ -1,6 +1,29 @@
 //! The product service: catalogue, prices, stock, reservations and search.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use chassis::{
+    Env,
+    access::AccessError,
+    bus::{self, Bus, ConsumerConfig},
+    idempotency::Idempotency,
+    outbox::Relay,
+    queue::Queue,
+    service::Service,
+    sqlite::{Location, OpenError},
+    token::TokenVerifier,
+};
+use contracts::{
+    Event as _,
+    order::OrderEvent,
+    product::{ProductApi, ProductEvent},
+};
+use serde::Deserialize;
+
 mod adjust_stock;
 pub mod category;
 mod create_product;
@@ -10,6 +33,7 @@ pub mod edit_product;
 pub mod edit_variants;
 pub mod error;
 mod find_product;
+mod http;
 mod import_products;
 pub mod index_products;
 pub mod list_products;
@@ -25,3 +49,82 @@ pub mod store;
 pub mod validation;
 pub mod verify;
 pub mod view;
+
+pub use service::ProductService;
+
+use search::{SearchError, SearchIndex};
+use store::{ProductStore, sqlite::SqliteProductStore};
+
+/// The settings of this service; there are none yet.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {}
+
+/// What the service runs on.
+pub struct Deps {
+    /// Clock, entropy, tasks.
+    pub env: Env,
+    /// Where its database is.
+    pub location: Location,
+    /// The folder of its search index; `None` keeps it in memory.
+    pub search_path: Option<PathBuf>,
+    /// Where events come from and go.
+    pub bus: Arc<dyn Bus>,
+    /// Where work goes.
+    pub queue: Arc<dyn Queue>,
+    /// Who calls.
+    pub verifier: Arc<TokenVerifier>,
+}
+
+/// The running service.
+pub struct Running {
+    /// Its routes and document.
+    pub service: Service,
+    /// For services in this process.
+    pub api: Arc<dyn ProductApi>,
+    /// Its use cases, for imports and exports.
+    pub product: Arc<ProductService>,
+    /// For [`verify::verify`].
+    pub store: Arc<dyn ProductStore>,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The search index does not open.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// A route does not say who may call it.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+/// Opens the store and the index and starts the relay, the consumers and the timers. An index that is new
+/// or cannot be used is made in the background.
+pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
+    let Config {} = config;
+    let Deps { env, location, search_path, bus, queue, verifier } = deps;
+    let sqlite = SqliteProductStore::open(&location)?;
+    let database = sqlite.database().clone();
+    let store: Arc<dyn ProductStore> = Arc::new(sqlite);
+    let search = Arc::new(SearchIndex::open(search_path.as_deref())?);
+    let searchable = Arc::new(AtomicU64::new(0));
+    let feed = index_products::start(&env, Arc::clone(&store), Arc::clone(&search), Arc::clone(&searchable));
+    let product = Arc::new(ProductService::new(&env, Arc::clone(&store), search, feed.clone(), searchable));
+
+    let router = http::router(Arc::clone(&product), Idempotency::new(&env, database.clone()));
+    let service = Service::assemble(&env, "product", router, verifier)?;
+
+    Relay { service: "product", database, bus: Arc::clone(&bus), queue }.start(&env);
+    let orders = settle_order::OrderConsumer { env: env.clone(), store: Arc::clone(&store) };
+    let start = |group, topics, consumer| {
+        bus::start_consumer(&env, Arc::clone(&bus), group, topics, ConsumerConfig::default(), consumer);
+    };
+    start("product-stock", &[OrderEvent::TOPIC], Arc::new(orders));
+    start("product-search", &[ProductEvent::TOPIC], Arc::new(feed));
+    env.spawn("expire-holds", settle_order::expire_holds(env.clone(), Arc::clone(&store)));
+    Ok(Running { service, api: Arc::clone(&product) as _, product, store })
+}

@@ -47,6 +47,11 @@ impl ProductService {
         &self.store
     }
 
+    /// Has the search index made again, in the background.
+    pub async fn rebuild_search(&self) {
+        self.feed.rebuild().await;
+    }
+
     /// Grows whenever anything that the public sees changes.
     pub(crate) fn generation(&self) -> u64 {
         self.store.generation() + self.searchable.load(Ordering::Acquire)

@@ -41,6 +41,8 @@ mod saving;
 mod schema;
 mod settling;
 mod shelf;
+#[cfg(test)]
+mod tests;
 mod text;
 
 /// Product-service's tables in one SQLite file.

@@ -30,12 +30,40 @@ fn order(sort: ListSort, a: &ListAfter, b: &ListAfter) -> Ordering {
 }
 
 fn list_one(connection: &Connection, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+    let (text, sql) = statement(query);
+    let mut statement = connection.prepare_cached(&text)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(sql.values.iter().map(AsRef::as_ref)))?;
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = text::id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let place = match query.sort {
+            ListSort::Newest => ListAfter::Number(row.get(2)?),
+            ListSort::Price(_) | ListSort::PriceDescending(_) => ListAfter::Price(row.get(3)?, row.get(2)?),
+            ListSort::TitleKo | ListSort::TitleEn => ListAfter::Title(row.get(3)?, row.get(2)?),
+        };
+        listed.push(Listed { id, place, view: row.get(1)? });
+    }
+    Ok(listed)
+}
+
+/// How SQLite would run it.
+#[cfg(test)]
+pub(super) fn explain(connection: &Connection, query: &ListQuery) -> Result<String, StoreError> {
+    let (text, sql) = statement(query);
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}"))?;
+    let values = rusqlite::params_from_iter(sql.values.iter().map(AsRef::as_ref));
+    let steps = statement.query_map(values, |row| row.get(3))?.collect::<Result<Vec<String>, _>>()?;
+    Ok(steps.join("; "))
+}
+
+/// The statement and its values; it yields id, view, row number and, unless by age, the sort key.
+fn statement(query: &ListQuery) -> (String, Sql) {
     match query.sort {
-        ListSort::Price(currency) => by_price(connection, query, currency.code(), false),
-        ListSort::PriceDescending(currency) => by_price(connection, query, currency.code(), true),
-        ListSort::Newest => by_age(connection, query),
-        ListSort::TitleKo => by_title(connection, query, "ko"),
-        ListSort::TitleEn => by_title(connection, query, "en"),
+        ListSort::Price(currency) => by_price(query, currency.code(), false),
+        ListSort::PriceDescending(currency) => by_price(query, currency.code(), true),
+        ListSort::Newest => by_age(query),
+        ListSort::TitleKo => by_title(query, "ko"),
+        ListSort::TitleEn => by_title(query, "en"),
     }
 }
 
@@ -82,7 +110,7 @@ impl Sql {
     }
 }
 
-fn by_age(connection: &Connection, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+fn by_age(query: &ListQuery) -> (String, Sql) {
     let (mut sql, index) = Sql::filters(query);
     if let Some(ListAfter::Number(seq)) = query.after {
         sql.and("seq < ?", seq);
@@ -90,10 +118,10 @@ fn by_age(connection: &Connection, query: &ListQuery) -> Result<Vec<Listed>, Sto
     let index = if query.status.is_some() { format!("INDEXED BY products_{index}") } else { String::new() };
     let text =
         format!("SELECT id, view, seq FROM products {index} {} ORDER BY seq DESC LIMIT {}", sql.clause(), query.limit);
-    rows(connection, &text, &sql, |row| Ok(ListAfter::Number(row.get(2)?)))
+    (text, sql)
 }
 
-fn by_title(connection: &Connection, query: &ListQuery, locale: &str) -> Result<Vec<Listed>, StoreError> {
+fn by_title(query: &ListQuery, locale: &str) -> (String, Sql) {
     let (mut sql, index) = Sql::filters(query);
     if let Some(ListAfter::Title(title, seq)) = &query.after {
         sql.after(&format!("title_{locale}, seq"), ">", title.clone(), *seq);
@@ -104,15 +132,10 @@ fn by_title(connection: &Connection, query: &ListQuery, locale: &str) -> Result<
         sql.clause(),
         query.limit
     );
-    rows(connection, &text, &sql, |row| Ok(ListAfter::Title(row.get(3)?, row.get(2)?)))
+    (text, sql)
 }
 
-fn by_price(
-    connection: &Connection,
-    query: &ListQuery,
-    currency: &str,
-    descending: bool,
-) -> Result<Vec<Listed>, StoreError> {
+fn by_price(query: &ListQuery, currency: &str, descending: bool) -> (String, Sql) {
     let (mut sql, index) = Sql::filters(query);
     sql.and("currency = ?", currency.to_owned());
     if let Some(min) = query.min_price {
@@ -133,21 +156,5 @@ fn by_price(
         sql.clause(),
         query.limit
     );
-    rows(connection, &text, &sql, |row| Ok(ListAfter::Price(row.get(3)?, row.get(2)?)))
-}
-
-fn rows(
-    connection: &Connection,
-    text: &str,
-    sql: &Sql,
-    place: impl Fn(&rusqlite::Row<'_>) -> Result<ListAfter, rusqlite::Error>,
-) -> Result<Vec<Listed>, StoreError> {
-    let mut statement = connection.prepare_cached(text)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(sql.values.iter().map(AsRef::as_ref)))?;
-    let mut listed = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id = text::id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-        listed.push(Listed { id, place: place(row)?, view: row.get(1)? });
-    }
-    Ok(listed)
+    (text, sql)
 }

@@ -1,0 +1,160 @@
+//! What becomes of holds.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use std::sync::Arc;
+
+use contracts::{
+    Event as _,
+    order::{OrderEvent, OrderId, RefundRequested, RestockLine},
+};
+
+use super::{Shop, mug};
+use crate::{
+    product::VariantInput,
+    revision::Wanted,
+    stock::{Adjustment, MovementKind},
+    store::AdjustStock,
+};
+
+pub async fn confirmed_orders_take_what_they_held(shop: Shop) {
+    let id = shop.stocked("a", 5).await;
+    let hold = shop.reserve(&[(id, 2)]).await;
+    let commit = shop.commit(hold, &[(id, 2)]).await;
+    assert_eq!(shop.level(id).await, (3, 0));
+    shop.store.commit(commit.clone(), shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (3, 0), "the event came twice");
+    let sale = shop.store.list_movements(id, None, 1).await.unwrap().remove(0);
+    assert_eq!((sale.kind, sale.delta, sale.on_hand), (MovementKind::Sale, -2, 3));
+    assert_eq!(shop.lapse().await, 0);
+    shop.check().await;
+}
+
+pub async fn a_lapsed_hold_takes_stock_anew(shop: Shop) {
+    let id = shop.stocked("a", 2).await;
+    let hold = shop.reserve(&[(id, 2)]).await;
+    assert_eq!(shop.lapse().await, 1);
+    assert_eq!(shop.level(id).await, (2, 0));
+    shop.commit(hold, &[(id, 2)]).await;
+    assert_eq!(shop.level(id).await, (0, 0));
+    shop.check().await;
+}
+
+pub async fn a_lapsed_hold_that_is_sold_fails(shop: Shop) {
+    let (product, _) = shop.save(mug("a", &[("A1", 5), ("A2", 2)])).await;
+    let (plenty, scarce) = (product.variants[0].id, product.variants[1].id);
+    let lines = [(plenty, 1), (scarce, 2)];
+    let hold = shop.reserve(&lines).await;
+    shop.lapse().await;
+    shop.reserve(&[(scarce, 1)]).await;
+    let commit = shop.commit(hold, &lines).await;
+    assert_eq!((shop.level(plenty).await, shop.level(scarce).await), ((5, 0), (2, 1)), "nothing was taken");
+    // Whatever comes later, the order got nothing and gives nothing back.
+    shop.lapse().await;
+    shop.store.commit(commit.clone(), shop.stamp()).await.unwrap();
+    shop.end(&commit, true).await;
+    assert_eq!((shop.level(plenty).await, shop.level(scarce).await), ((5, 0), (2, 0)));
+    shop.check().await;
+}
+
+pub async fn an_unknown_hold_takes_stock(shop: Shop) {
+    let id = shop.stocked("a", 3).await;
+    let commit = shop.commit(shop.env.new_id(), &[(id, 1), (id, 1)]).await;
+    assert_eq!(shop.level(id).await, (1, 0));
+    shop.store.commit(commit, shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (1, 0));
+    shop.check().await;
+}
+
+pub async fn ended_orders_give_back_once(shop: Shop) {
+    let id = shop.stocked("a", 5).await;
+    let hold = shop.reserve(&[(id, 2)]).await;
+    let commit = shop.commit(hold, &[(id, 2)]).await;
+    for _ in 0..2 {
+        shop.end(&commit, true).await;
+        assert_eq!(shop.level(id).await, (5, 0));
+    }
+    shop.store.commit(commit, shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (5, 0), "the confirmation came again, after the cancellation");
+    let movement = shop.store.list_movements(id, None, 1).await.unwrap().remove(0);
+    assert_eq!((movement.kind, movement.delta), (MovementKind::Cancellation, 2));
+    // An order that was never confirmed held, but took nothing.
+    let hold = shop.reserve(&[(id, 4)]).await;
+    let rejected = crate::store::CommitStock { reservation_id: hold, order_id: shop.env.new_id(), lines: vec![] };
+    shop.end(&rejected, false).await;
+    assert_eq!(shop.level(id).await, (5, 0));
+    shop.check().await;
+}
+
+pub async fn returns_are_not_put_back_twice(shop: Shop) {
+    let id = shop.stocked("a", 5).await;
+    let hold = shop.reserve(&[(id, 3)]).await;
+    let commit = shop.commit(hold, &[(id, 3)]).await;
+    let refund = |order_id: OrderId| {
+        let restock = vec![RestockLine { variant_id: id, quantity: 1 }];
+        let amount = contracts::Money::new(1, contracts::Currency::KRW);
+        let refund_id = shop.env.new_id();
+        OrderEvent::RefundRequested(RefundRequested { order_id, refund_id, amount, reason: String::new(), restock })
+    };
+    let event = refund(commit.order_id);
+    let envelope = event.seal(shop.env.new_id(), commit.order_id.to_string(), shop.env.now(), None).unwrap();
+    for _ in 0..2 {
+        let lines = vec![RestockLine { variant_id: id, quantity: 1 }];
+        shop.store.restock(commit.order_id, lines, envelope.clone(), shop.stamp()).await.unwrap();
+        assert_eq!(shop.level(id).await, (3, 0), "once per event");
+    }
+    assert_eq!(shop.store.list_movements(id, None, 1).await.unwrap()[0].kind, MovementKind::Return);
+    shop.end(&commit, true).await;
+    assert_eq!(shop.level(id).await, (5, 0), "the returned unit is on the shelf already");
+    shop.check().await;
+}
+
+pub async fn expiry_races_commit(shop: Shop) {
+    let shop = Arc::new(shop);
+    let id = shop.stocked("a", 1000).await;
+    let mut sold = 0;
+    for round in 0..20 {
+        let hold = shop.reserve(&[(id, 3)]).await;
+        shop.clock.advance(std::time::Duration::from_secs(601));
+        let (expiring, committing) = (Arc::clone(&shop), Arc::clone(&shop));
+        let mut tasks = tokio::task::JoinSet::new();
+        let commit = async move {
+            committing.commit(hold, &[(id, 3)]).await;
+        };
+        let expire = async move {
+            expiring.store.expire(10, expiring.stamp()).await.unwrap();
+        };
+        if round % 2 == 0 {
+            tasks.spawn(commit);
+            tasks.spawn(expire);
+        } else {
+            tasks.spawn(expire);
+            tasks.spawn(commit);
+        }
+        tasks.join_all().await;
+        sold += 3;
+        assert_eq!(shop.level(id).await, (1000 - sold, 0));
+    }
+    shop.check().await;
+}
+
+pub async fn backorder_can_be_ended_while_units_are_owed(shop: Shop) {
+    let mut input = mug("a", &[("A1", 1)]);
+    input.variants[0].allow_backorder = true;
+    let stocked = shop.save(input).await;
+    let id = stocked.0.variants[0].id;
+    let hold = shop.reserve(&[(id, 4)]).await;
+    let mut wanted = Wanted::same(&shop.product("a").await.0);
+    wanted.input.variants[0] = VariantInput { allow_backorder: false, ..wanted.input.variants[0].clone() };
+    let current = shop.product("a").await;
+    let revision = shop.revise(Some(&current), wanted);
+    shop.try_save(vec![revision], true).await;
+    assert!(shop.try_reserve(shop.request(&[(id, 1)])).await.is_err());
+    shop.check().await;
+    // Goods arrive step by step; the owed units leave.
+    let adjust = AdjustStock { variant_id: id, adjustment: Adjustment::Delta(2), reason: String::new() };
+    shop.store.adjust(adjust, None, shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (3, 4));
+    shop.commit(hold, &[(id, 4)]).await;
+    assert_eq!(shop.level(id).await, (-1, 0));
+    shop.check().await;
+}
