@@ -30,8 +30,8 @@ use tower::Service;
 use super::{ServerConfig, body::MovingBody};
 use crate::Problem;
 
-/// hyper refuses smaller buffers.
-const HEADER_BYTES_MIN: usize = 8192;
+/// What one read may take; hyper's own default, of 400 KiB, would let ten thousand connections hold 4 GB.
+const BUFFER_BYTES_MIN: usize = 64 * 1024;
 
 /// What all connections of a listener share.
 pub(super) struct Settings<S> {
@@ -47,7 +47,8 @@ impl<S: Clone> Settings<S> {
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(config.header_read_timeout)
-            .max_buf_size(config.header_bytes_max.max(HEADER_BYTES_MIN))
+            .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN))
+            .max_header_size(config.header_bytes_max)
             .pipeline_flush(true);
         Self { builder, service, body_timeout: config.body_timeout, request_timeout: config.request_timeout }
     }

@@ -55,7 +55,9 @@ impl ObserveLayer {
 }
 
 impl Shared {
+    /// HEAD counts as the GET whose handler answers it.
     fn metrics(&self, route: Option<&MatchedPath>, method: &Method) -> &RequestMetrics {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
         route
             .and_then(|route| self.routes.get(route.as_str()))
             .and_then(|methods| methods.iter().find(|(known, _)| known == method))

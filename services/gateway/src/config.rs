@@ -46,6 +46,8 @@ pub struct Rates {
     pub write: Quota,
     /// Sign-in and sign-up, where passwords are guessed.
     pub login: Quota,
+    /// Notices from payment providers.
+    pub webhook: Quota,
 }
 
 /// So many at once, and so many per minute in the long run.
@@ -73,6 +75,11 @@ impl Quota {
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { read: Quota::new(12_000, 400), write: Quota::new(3_000, 100), login: Quota::new(30, 20) }
+        Self {
+            read: Quota::new(12_000, 400),
+            write: Quota::new(3_000, 100),
+            login: Quota::new(30, 20),
+            webhook: Quota::new(120_000, 5_000),
+        }
     }
 }

@@ -57,6 +57,7 @@ struct Limits {
     read: Limiter,
     write: Limiter,
     login: Limiter,
+    webhook: Limiter,
 }
 
 struct Target {
@@ -90,6 +91,7 @@ impl Proxy {
             read: limiter(config.rate.read),
             write: limiter(config.rate.write),
             login: limiter(config.rate.login),
+            webhook: limiter(config.rate.webhook),
         });
         limits.start_forgetting(&env);
         Ok(Self {
@@ -246,6 +248,7 @@ impl Limits {
             (_, true) => &self.read,
             (Class::ByMethod, false) => &self.write,
             (Class::Login, false) => &self.login,
+            (Class::Webhook, false) => &self.webhook,
         }
     }
 
@@ -258,7 +261,7 @@ impl Limits {
                     () = task_env.stopping() => return,
                     () = tokio::time::sleep(FORGET_PERIOD) => {}
                 }
-                for limiter in [&limits.read, &limits.write, &limits.login] {
+                for limiter in [&limits.read, &limits.write, &limits.login, &limits.webhook] {
                     limiter.forget_idle(task_env.now());
                 }
             }

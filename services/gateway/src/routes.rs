@@ -34,6 +34,8 @@ pub enum Class {
     ByMethod,
     /// `login` when something is sent, else `read`.
     Login,
+    /// `webhook` when something is sent, else `read`: one sender speaks for many customers, and signs.
+    Webhook,
 }
 
 /// Every public path that a service answers.
@@ -48,7 +50,7 @@ pub static ROUTES: [Route; 18] = [
     route("/v1/orders", "order"),
     route("/v1/shipping-methods", "order"),
     route("/v1/payments", "payment"),
-    route("/v1/payment-providers", "payment"),
+    Route { class: Class::Webhook, ..route("/v1/payment-providers", "payment") },
     Route { class: Class::Login, ..route("/v1/accounts", "auth") },
     Route { class: Class::Login, ..route("/v1/sessions", "auth") },
     route("/v1/api-keys", "auth"),
