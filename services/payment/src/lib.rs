@@ -186,5 +186,10 @@ fn inquiries(config: &Config) -> InquiryPolicy {
 
 /// Calls are never given up: what the provider did with the money has to be found out, however long it takes.
 fn worker_config(config: &Config) -> WorkerConfig {
-    WorkerConfig { concurrency: config.calls_max, attempts_max: u32::MAX, ..WorkerConfig::default() }
+    WorkerConfig {
+        concurrency: config.calls_max,
+        attempts_max: u32::MAX,
+        backoff_max: Duration::from_secs(10),
+        ..WorkerConfig::default()
+    }
 }

@@ -1,9 +1,9 @@
 //! The payment intent: one sum for one order, everything that was asked of the provider about it, and the
 //! rules by which it changes. Pure: no clock, no randomness, no I/O.
 //!
-//! Whatever is learnt of the provider, by answer, query or webhook, goes through [`Payment::observe`],
+//! Whatever is learnt of the provider, by answer, query or webhook, goes through `Payment::observe`,
 //! so that all of them converge on one result; what to do next follows from the state alone, in
-//! [`Payment::plan`].
+//! `Payment::plan`.
 
 use contracts::{
     Money,

@@ -34,8 +34,6 @@ pub struct ProviderCall {
     pub method_token: String,
     /// How much.
     pub amount: Money,
-    /// How often somebody was told to ask about it.
-    pub inquiry: u32,
 }
 
 /// What the provider holds, took and gave back: its own word.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chassis::StoreError;
 use contracts::{event::Envelope, order::OrderId, payment::PaymentId};
+use jiff::Timestamp;
 
 use crate::payment::{Change, Command, NewPayment, Payment, Refused, Reply, ledger::LedgerEntry};
 
@@ -128,6 +129,9 @@ pub trait PaymentStore: Send + Sync {
 
     /// Whole payments after `after` (exclusive) in the order of their ids, for `verify`.
     async fn records(&self, after: Option<PaymentId>, limit: u32) -> Result<Vec<PaymentRecord>, StoreError>;
+
+    /// When anything last changed.
+    async fn last_change(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Ledger transactions whose entries do not sum to zero, or mix currencies.
     async fn unbalanced(&self) -> Result<Vec<String>, StoreError>;

@@ -354,7 +354,6 @@ impl Payment {
             provider: self.provider.clone(),
             method_token: self.method_token.clone(),
             amount: self.money(operation.amount_minor),
-            inquiry: operation.inquiries,
         })
     }
 

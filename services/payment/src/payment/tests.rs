@@ -216,6 +216,10 @@ impl World {
         let record = PaymentRecord { payment: self.payment.clone(), ledger: entries.collect() };
         assert_eq!(judge(&record), Vec::<String>::new(), "{:?}", self.payment);
         assert!(self.provider.authorizations <= 1, "authorized twice");
+        for name in ["payment.authorized", "payment.declined", "payment.captured", "payment.voided"] {
+            let said = self.names().into_iter().filter(|said| *said == name).count();
+            assert!(said <= 1, "{name} was said {said} times");
+        }
     }
 
     fn names(&self) -> Vec<&'static str> {

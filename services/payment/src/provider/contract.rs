@@ -31,7 +31,6 @@ fn call(kind: OperationKind, payment: u128, operation: u128, token: &str, amount
         provider: String::new(),
         method_token: token.to_owned(),
         amount: Money::new(amount, Currency::KRW),
-        inquiry: 0,
     }
 }
 

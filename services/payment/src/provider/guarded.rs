@@ -124,3 +124,69 @@ impl Provider for Guarded {
         self.provider.parse_webhook(headers, body, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        time::Duration,
+    };
+
+    use async_trait::async_trait;
+    use http::HeaderMap;
+    use jiff::Timestamp;
+
+    use super::{FAILURES_MAX, Guarded};
+    use crate::provider::{Notice, NoticeError, Outcome, Provider, ProviderCall, QueryError, Snapshot, contract};
+
+    /// Takes every call and never answers.
+    #[derive(Default)]
+    struct Silent {
+        calls: AtomicU32,
+    }
+
+    #[async_trait]
+    impl Provider for Silent {
+        async fn authorize(&self, _: &ProviderCall) -> Outcome {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            pending().await
+        }
+
+        async fn capture(&self, _: &ProviderCall) -> Outcome {
+            pending().await
+        }
+
+        async fn void(&self, _: &ProviderCall) -> Outcome {
+            pending().await
+        }
+
+        async fn refund(&self, _: &ProviderCall) -> Outcome {
+            pending().await
+        }
+
+        async fn query(&self, _: &ProviderCall) -> Result<Option<Snapshot>, QueryError> {
+            pending().await
+        }
+
+        fn parse_webhook(&self, _: &HeaderMap, _: &[u8], _: Timestamp) -> Result<Notice, NoticeError> {
+            Err(NoticeError::Forged)
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_is_an_unknown_outcome_and_after_much_of_it_nobody_is_asked() {
+        let silent = Arc::new(Silent::default());
+        let guarded = Guarded::new(Arc::clone(&silent) as Arc<dyn Provider>, 4, Duration::from_millis(2));
+        let call = contract::some_authorization();
+        for _ in 0..FAILURES_MAX {
+            assert!(matches!(guarded.authorize(&call).await, Outcome::Unknown(_)));
+        }
+        assert!(matches!(guarded.authorize(&call).await, Outcome::Unreachable(_)));
+        assert!(guarded.query(&call).await.is_err());
+        assert_eq!(silent.calls.load(Ordering::SeqCst), FAILURES_MAX);
+    }
+}

@@ -228,6 +228,7 @@ async fn lists_newest_first(store: Arc<dyn PaymentStore>) {
     let ids = |payments: Vec<Payment>| -> Vec<PaymentId> { payments.iter().map(|payment| payment.id).collect() };
     assert_eq!(ids(store.list(None, 2).await.unwrap()), [id(3), id(2)]);
     assert_eq!(ids(store.list(Some(id(2)), 2).await.unwrap()), [id(1)]);
+    assert_eq!(store.last_change().await.unwrap(), Some(now()));
     let records = store.records(Some(id(1)), 5).await.unwrap();
     assert_eq!(records.iter().map(|record| record.payment.id).collect::<Vec<PaymentId>>(), [id(2), id(3)]);
 }

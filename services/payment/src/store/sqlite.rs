@@ -10,6 +10,7 @@ use contracts::{
     order::OrderId,
     payment::{PaymentEvent, PaymentId},
 };
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
@@ -129,6 +130,10 @@ impl PaymentStore for SqliteStore {
                 Ok(records)
             })
             .await
+    }
+
+    async fn last_change(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.database.read(rows::last_change).await
     }
 
     async fn unbalanced(&self) -> Result<Vec<String>, StoreError> {

@@ -87,7 +87,7 @@ async fn errors_and_outages_pass() {
 #[tokio::test]
 async fn an_order_that_ends_while_nobody_knows_keeps_no_money() {
     let world = World::start_with(impatient(), sandbox_config()).await;
-    world.order_faults(&[("authorize", "hang", 1), ("query", "unavailable", 3)]).await;
+    world.order_faults(&[("authorize", "hang", 1), ("query", "unavailable", 6)]).await;
     let order = world.place("tok_no_webhook").await;
     world.until(&order, |payment| payment.state == PaymentState::Unknown).await;
     world.cancel(&order).await;
@@ -116,7 +116,7 @@ async fn a_refused_void_leads_to_a_refund() {
     let order = world.place("tok_no_webhook").await;
     world.hear(&order, "payment.authorized").await;
     // The capture happens and is not answered; its order ends meanwhile.
-    world.order_faults(&[("capture", "hang", 1), ("query", "unavailable", 2)]).await;
+    world.order_faults(&[("capture", "hang", 1), ("query", "unavailable", 6)]).await;
     world.confirm(&order).await;
     world
         .until(&order, |payment| {

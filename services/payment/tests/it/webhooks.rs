@@ -67,8 +67,9 @@ async fn webhooks_that_come_twice_late_or_out_of_order_change_nothing() {
         world.hear(order, "payment.captured").await;
     }
     let delivered = async {
+        let mut interval = tokio::time::interval(std::time::Duration::from_millis(10));
         while world.provider_get("/control/totals").await["webhooks_waiting"] != 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            interval.tick().await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), delivered).await.expect("webhooks are taken");

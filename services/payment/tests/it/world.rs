@@ -99,7 +99,7 @@ pub(crate) fn sandbox_config() -> SandboxConfig {
 }
 
 pub(crate) fn payment_config() -> Config {
-    Config { request_timeout_ms: 1_000, inquiry_pause_ms: 50, inquiry_pause_max_ms: 200, ..Config::default() }
+    Config { request_timeout_ms: 5_000, inquiry_pause_ms: 50, inquiry_pause_max_ms: 200, ..Config::default() }
 }
 
 impl World {

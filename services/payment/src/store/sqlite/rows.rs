@@ -354,6 +354,16 @@ pub(super) fn ledger(connection: &Connection, payment: PaymentId) -> Result<Vec<
     Ok(entries)
 }
 
+pub(super) fn last_change(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let last: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max(at) FROM (
+                 SELECT max(updated_at) AS at FROM payments UNION ALL SELECT max(updated_at) FROM operations)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    last.map(instant).transpose()
+}
+
 pub(super) fn unbalanced(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT transaction_id FROM ledger_entries GROUP BY transaction_id
