@@ -26,15 +26,19 @@ pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) ->
         limits.push(load::read(bare.address, &paths, CLIENTS, effort.warm_up, effort.measure).await?);
         figures.push(load::read(shop.address, &paths, CLIENTS, effort.warm_up, effort.measure).await?);
     }
-    let p99 = |reads: &mut Vec<Reads>| median(reads.iter_mut().map(|reads| reads.latencies.percentile_ms(99.0)));
+    let percentile =
+        |reads: &mut Vec<Reads>, percent| median(reads.iter_mut().map(|reads| reads.latencies.percentile_ms(percent)));
     let limit = median(limits.iter().map(|reads| reads.per_second));
     let figure = median(figures.iter().map(|reads| reads.per_second));
     let ratio = median(figures.iter().zip(&limits).map(|(figure, limit)| figure.per_second / limit.per_second));
     let bare_name = format!("bare hyper, the same {kib:.1} KiB, {CLIENTS} clients");
-    report.add(Figure::new(&bare_name, limit, "/s").p99(p99(&mut limits)));
+    report.add(
+        Figure::new(&bare_name, limit, "/s").p50(percentile(&mut limits, 50.0)).p99(percentile(&mut limits, 99.0)),
+    );
     report.add(
         Figure::new(&format!("list 20 products, {CLIENTS} clients"), figure, "/s")
-            .p99(p99(&mut figures))
+            .p50(percentile(&mut figures, 50.0))
+            .p99(percentile(&mut figures, 99.0))
             .against(&bare_name, limit)
             .ratio(ratio)
             .target(Target::RatioAtLeast(0.5)),

@@ -138,9 +138,6 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(machine::facts(), arguments.quick);
     println!("{}", report.machine());
 
-    if wanted(Section::Orders) {
-        disk::measure(&arguments.dir, effort, &mut report)?;
-    }
     if wanted(Section::List) || wanted(Section::Orders) || wanted(Section::Size) {
         let folder = tempfile::tempdir_in(&arguments.dir)?;
         let (mut shop, first_start) = shop::Shop::start(&arguments.bin, folder.path(), effort.products).await?;
@@ -151,6 +148,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
             list::measure(&shop, effort, &mut report).await?;
         }
         if wanted(Section::Orders) {
+            disk::measure(&arguments.dir, effort, &mut report)?;
             orders::measure(&shop, effort, &mut report).await?;
         }
         shop.stop().await?;
