@@ -12,10 +12,12 @@ trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"
 
 # Generated traffic comes from one address and must not be slowed down.
 cat > "$work/jangteo.toml" <<'TOML'
-[gateway.limits]
-read_per_second = 100000
-write_per_second = 100000
-login_per_second = 100000
+[internal]
+listen = "127.0.0.1:0"
+[gateway.rate]
+read = { per_minute = 1000000, burst = 100000 }
+write = { per_minute = 1000000, burst = 100000 }
+login = { per_minute = 1000000, burst = 100000 }
 TOML
 "$jangteo" --listen 127.0.0.1:0 --data-dir "$work/data" --demo-products 20 --config "$work/jangteo.toml" >"$work/out" 2>"$work/log" &
 pid=$!

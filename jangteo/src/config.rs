@@ -97,7 +97,7 @@ pub fn check(file: Option<&Path>) -> Result<String> {
     let layers = layers(&flags)?;
     let config: Config = layers.read()?;
     config.order.check()?;
-    Ok(toml::to_string_pretty(&redacted(&layers.merged()))?)
+    Ok(redacted(&layers.merged()))
 }
 
 fn layers(flags: &RunArguments) -> Result<Layers, ConfigError> {

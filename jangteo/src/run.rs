@@ -44,7 +44,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<ExitCode> {
     let health = internal_router(&env, metrics, shop.readiness());
     env.spawn("internal-server", server::serve(internal, health, internal_server, env.clone()));
     let password = seed::seed(&config, &shop, &lock).await?;
-    env.spawn("server", server::serve(listener, shop.router(), config.server.clone(), env.clone()));
+    env.spawn("server", server::serve(listener, shop.gateway(), config.server.clone(), env.clone()));
 
     let banner = Banner {
         url: &url,

@@ -98,8 +98,8 @@ impl Shop {
     }
 
     /// The public API.
-    pub fn router(&self) -> axum::Router {
-        self.gateway.clone().into_router()
+    pub fn gateway(&self) -> Gateway {
+        self.gateway.clone()
     }
 
     /// The document of the public API.

@@ -127,6 +127,7 @@ async fn trouble_at_start_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let taken = run(&["--listen", &address, "--data-dir", data.to_str().unwrap()]);
+    assert!(!data.exists(), "a port in use must be found before anything is written");
     assert_eq!(taken.status.code(), Some(2));
     assert!(stderr(&taken).contains("--listen"), "{}", stderr(&taken));
 

@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     missing_docs,
+    unreachable_pub,
     reason = "tests; they wait for a program with its own clock"
 )]
 

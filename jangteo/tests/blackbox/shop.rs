@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -16,6 +16,16 @@ use serde_json::{Value, json};
 
 /// How long a condition may take to become true.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Everything comes from one address, and many shops run side by side.
+const QUIET: &str = "
+[internal]
+listen = \"127.0.0.1:0\"
+[gateway.rate]
+read = { per_minute = 1000000, burst = 100000 }
+write = { per_minute = 1000000, burst = 100000 }
+login = { per_minute = 1000000, burst = 100000 }
+";
 
 /// A SKU of the demo shop with ample stock.
 pub const DEMO_SKU: &str = "DEMO-TEE-BLACK-M";
@@ -131,9 +141,7 @@ impl Shop {
     /// A shop with additional configuration.
     pub async fn open_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let limits =
-            "[gateway.limits]\nread_per_second = 100000\nwrite_per_second = 100000\nlogin_per_second = 100000\n";
-        Self::start(folder, format!("{limits}{config}"), None).await
+        Self::start(folder, format!("{QUIET}{config}"), None).await
     }
 
     async fn start(folder: tempfile::TempDir, config: String, admin: Option<(String, String)>) -> Self {
@@ -305,7 +313,7 @@ impl Shop {
     pub async fn mails(&self, recipient: &str) -> Vec<Value> {
         let reply = self.get("/dev/mailbox?limit=100").header("accept", "application/json").send().await.expect(200);
         let items = reply.json()["items"].as_array().unwrap().clone();
-        items.into_iter().filter(|mail| mail["to"] == recipient).collect()
+        items.into_iter().filter(|mail| mail["recipient"] == recipient).collect()
     }
 
     /// Stops the shop and runs `jangteo verify` on its data.
@@ -369,8 +377,4 @@ pub fn product(sku: &str, stock: i64) -> Value {
             "prices": [{"amount": {"amount_minor": 11000, "currency": "KRW"}}],
         }],
     })
-}
-
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }
