@@ -7,6 +7,7 @@ use chassis::idempotency::Receipt;
 use contracts::{order::CartId, product::VariantRef};
 
 use crate::{
+    cart::LINES_MAX,
     cart_error::CartError,
     cart_view::CartView,
     create_cart::{NewLine, at_line},
@@ -16,8 +17,9 @@ use crate::{
     store::{CartAccess, CartChange, CartRefused, Show},
 };
 
-/// How often a cart that changes in between is priced again.
-const ATTEMPTS_MAX: usize = 5;
+/// How often a cart that got new variants in between is priced again. Quotes are kept from attempt to
+/// attempt, so each needs another new variant to fail, and a cart has only so many.
+const ATTEMPTS_MAX: usize = LINES_MAX + 2;
 
 /// Which cart, and on what condition.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +39,17 @@ impl OrderService {
     ) -> Result<CartView, CartError> {
         let wanted: Vec<VariantRef> = lines.iter().map(|line| line.variant.clone()).collect();
         let receipt = receipt.map(Arc::new);
+        let mut quotes = Arc::new(Quotes::default());
         for _ in 0..ATTEMPTS_MAX {
             let cart = self.own_cart(shopper, target.cart_id).await?;
             let present = cart.lines.iter().map(|line| line.variant_id);
-            let quotes = Quotes::ask(&*self.product, cart.currency, &wanted, present)
+            let known = Arc::make_mut(&mut quotes);
+            known
+                .learn(&*self.product, cart.currency, &wanted, present)
                 .await
                 .map_err(|error| at_line(error, &lines))?;
-            let change = CartChange::AddLines(self.new_lines(&lines, &quotes)?);
-            if let Some(view) = self.try_change(shopper, target, change, Arc::new(quotes), receipt.clone()).await? {
+            let change = CartChange::AddLines(self.new_lines(&lines, known)?);
+            if let Some(view) = self.try_change(shopper, target, change, Arc::clone(&quotes), receipt.clone()).await? {
                 return Ok(view);
             }
         }
@@ -61,11 +66,12 @@ impl OrderService {
         if let CartChange::Patch(patch) = &change {
             self.check_shipping_method(patch.shipping_method.as_ref().and_then(Option::as_deref))?;
         }
+        let mut quotes = Arc::new(Quotes::default());
         for _ in 0..ATTEMPTS_MAX {
             let cart = self.own_cart(shopper, target.cart_id).await?;
             let present = cart.lines.iter().map(|line| line.variant_id);
-            let quotes = Arc::new(Quotes::ask(&*self.product, cart.currency, &[], present).await?);
-            if let Some(view) = self.try_change(shopper, target, change.clone(), quotes, None).await? {
+            Arc::make_mut(&mut quotes).learn(&*self.product, cart.currency, &[], present).await?;
+            if let Some(view) = self.try_change(shopper, target, change.clone(), Arc::clone(&quotes), None).await? {
                 return Ok(view);
             }
         }

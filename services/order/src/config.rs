@@ -207,11 +207,11 @@ mod tests {
         assert_eq!(with(|config| config.shipping_methods[1].id = "standard".into()), "shipping_methods[1].id");
         assert_eq!(with(|config| config.shipping_methods[0].id = "So Fast".into()), "shipping_methods[0].id");
         assert_eq!(
-            with(|config| drop(config.shipping_methods[0].price.insert("XXX".into(), 1))),
+            with(|config| config.shipping_methods[0].price.extend([("XXX".to_owned(), 1)])),
             "shipping_methods[0].price"
         );
         assert_eq!(
-            with(|config| drop(config.shipping_methods[2].free_from.insert("KRW".into(), -1))),
+            with(|config| config.shipping_methods[2].free_from.extend([("KRW".to_owned(), -1)])),
             "shipping_methods[2].free_from"
         );
     }

@@ -191,3 +191,6 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

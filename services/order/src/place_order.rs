@@ -141,7 +141,7 @@ impl OrderService {
     /// Holds the stock. The id follows from the idempotency key, so that a retry after a crash finds the
     /// hold of the first attempt; one that has ended or lapses too soon is replaced. Answers until when the
     /// payment may take, too.
-    async fn reserve(
+    pub(crate) async fn reserve(
         &self,
         cart: &Cart,
         key: &IdempotencyKey,

@@ -18,7 +18,7 @@ pub(crate) enum Unsellable {
 }
 
 /// What is known of each variant.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Quotes {
     sellable: HashMap<VariantId, VariantQuote>,
     unsellable: HashMap<VariantId, Unsellable>,
@@ -56,16 +56,26 @@ impl Quotes {
         present: impl IntoIterator<Item = VariantId>,
     ) -> Result<Self, QuoteError> {
         let mut quotes = Self::default();
-        let mut variants = wanted.to_vec();
+        quotes.learn(product, currency, wanted, present).await?;
+        Ok(quotes)
+    }
+
+    /// Asks for what is not known yet.
+    pub(crate) async fn learn(
+        &mut self,
+        product: &dyn ProductApi,
+        currency: Currency,
+        wanted: &[VariantRef],
+        present: impl IntoIterator<Item = VariantId>,
+    ) -> Result<(), QuoteError> {
+        let mut variants: Vec<VariantRef> = wanted.to_vec();
         variants.extend(present.into_iter().map(VariantRef::Id));
+        variants.retain(|variant| self.resolve(variant).is_none_or(|id| self.find(id).is_none()));
         variants.sort();
         variants.dedup();
         while !variants.is_empty() {
             let (refused, why) = match product.quote(QuoteRequest { currency, variants: variants.clone() }).await {
-                Ok(answers) => {
-                    quotes.keep(&variants, answers)?;
-                    break;
-                }
+                Ok(answers) => return self.keep(&variants, answers),
                 Err(ProductError::NotOnSale(variant)) => (variant, Unsellable::NotOnSale),
                 Err(ProductError::NoPrice { variant, .. }) => (variant, Unsellable::NoPrice),
                 Err(other) => return Err(QuoteError::Product(other)),
@@ -74,12 +84,12 @@ impl Quotes {
             variants.retain(|variant| *variant != refused);
             match refused {
                 VariantRef::Id(id) if variants.len() < before && !wanted.contains(&refused) => {
-                    quotes.unsellable.insert(id, why);
+                    self.unsellable.insert(id, why);
                 }
                 refused => return Err(QuoteError::Unsellable(refused, why)),
             }
         }
-        Ok(quotes)
+        Ok(())
     }
 
     fn keep(&mut self, asked: &[VariantRef], answers: Vec<VariantQuote>) -> Result<(), QuoteError> {

@@ -1,1 +1,9 @@
-//! tests
+//! Tests of the service as a whole: use cases, saga, routes, on real stores and a stock room in memory.
+
+mod carts;
+pub(crate) mod fixtures;
+mod http;
+mod orders;
+mod saga;
+mod shop;
+pub(crate) mod stock_room;

@@ -162,4 +162,11 @@ impl Order {
         }
         units.into_iter().map(|(variant_id, quantity)| RestockLine { variant_id, quantity }).collect()
     }
+
+    /// What a refund of units would cost.
+    #[cfg(test)]
+    pub(super) fn price_for_test(&self, scope: &RefundScope) -> Result<i64, RefundRefused> {
+        let RefundScope::Units(units) = scope else { return Ok(0) };
+        Ok(self.price_units(units)?.0.amount_minor)
+    }
 }
