@@ -117,7 +117,7 @@ pub trait Queue: Send + Sync {
     /// Adds jobs; durable on return. Idempotent by job id.
     async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError>;
 
-    /// Works `queue` off in background tasks until the process stops.
+    /// Works `queue` off in background tasks until `env` stops. One worker per queue at a time.
     fn start_worker(&self, env: &crate::Env, queue: &'static str, config: WorkerConfig, worker: Arc<dyn Worker>);
 
     /// Dead jobs of all queues, oldest first.

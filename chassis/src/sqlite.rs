@@ -105,8 +105,8 @@ struct Readers {
 
 /// Tells the caller how its transaction ended, once the commit has or has not happened.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// Runs a transaction; `true` keeps its changes.
-type Job = Box<dyn FnOnce(&Connection) -> (bool, Finish) + Send>;
+/// Runs a transaction, if there is one to run it in; `true` keeps its changes.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> (bool, Finish) + Send>;
 
 impl Database {
     /// Opens or creates the database and brings its schema up to date.
@@ -157,14 +157,15 @@ impl Database {
                 let (sender, receiver) = oneshot::channel();
                 let trace = crate::trace::current();
                 let job: Job = Box::new(move |connection| {
-                    let result = crate::trace::sync_scope(trace, || run_guarded(connection, transaction));
-                    let keep = result.is_ok();
+                    let result = connection
+                        .map(|connection| crate::trace::sync_scope(trace, || run_guarded(connection, transaction)));
+                    let keep = matches!(result, Some(Ok(_)));
                     let finish: Finish = Box::new(move |committed| {
                         // A caller that went away does not want to know.
-                        let _ = sender.send(match committed {
-                            Ok(()) => result,
-                            Err(error) => Err(error.into()),
-                        });
+                        let _ = sender.send(committed.map_err(E::from).and_then(|()| {
+                            let no_begin = || StoreError::Unavailable("no transaction could begin".to_owned());
+                            result.unwrap_or_else(|| Err(no_begin().into()))
+                        }));
                     });
                     (keep, finish)
                 });
@@ -244,16 +245,20 @@ fn write_inline<T, E: From<StoreError>>(
     transaction: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     execute(connection, "BEGIN IMMEDIATE")?;
-    match run_guarded(connection, transaction) {
-        Ok(value) => {
-            execute(connection, "COMMIT")?;
-            Ok(value)
-        }
-        Err(error) => {
-            execute(connection, "ROLLBACK")?;
-            Err(error)
-        }
+    let result = run_guarded(connection, transaction);
+    let result = result.and_then(|value| commit(connection).map(|()| value).map_err(E::from));
+    if result.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK")?;
     }
+    result
+}
+
+/// Commits. When the disk fails here, what was written may be found again after a crash.
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    execute(connection, "COMMIT").map_err(|error| match error {
+        StoreError::Unavailable(reason) => StoreError::Unknown(reason),
+        other => other,
+    })
 }
 
 /// Takes whatever waits, commits it together, answers, and starts over until all handles are gone.
@@ -274,7 +279,7 @@ fn write_loop(connection: &Connection, mut jobs: mpsc::Receiver<Job>, commits: &
 }
 
 /// Runs the jobs in one transaction. Every job is called and its `Finish` collected, also when the
-/// transaction cannot begin or commit: nobody may be left waiting.
+/// transaction cannot begin or breaks off: nobody may be left waiting, and nothing may run outside of it.
 fn commit_together(
     connection: &Connection,
     jobs: impl Iterator<Item = Job>,
@@ -285,8 +290,12 @@ fn commit_together(
         if outcome.is_ok() {
             outcome = execute(connection, "SAVEPOINT job");
         }
-        let (keep, finish) = job(connection);
+        let (keep, finish) = job(outcome.is_ok().then_some(connection));
         finishers.push(finish);
+        if outcome.is_ok() && connection.is_autocommit() {
+            // After some errors, such as a full disk, SQLite rolls everything back by itself.
+            outcome = Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
+        }
         if outcome.is_ok() && !keep {
             outcome = execute(connection, "ROLLBACK TO job");
         }
@@ -294,7 +303,7 @@ fn commit_together(
             outcome = execute(connection, "RELEASE job");
         }
     }
-    outcome.and_then(|()| execute(connection, "COMMIT"))
+    outcome.and_then(|()| commit(connection))
 }
 
 fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {

@@ -110,3 +110,45 @@ async fn works_off_far_more_than_it_holds_in_memory() {
     assert_eq!(counter.at_once_max.load(Ordering::SeqCst), 7);
     env.stop().await;
 }
+
+/// Notes the payloads of jobs; hangs on those of the first key, if told so.
+struct Hanging {
+    hang: bool,
+    noted: watch::Sender<Vec<Bytes>>,
+}
+
+#[async_trait]
+impl Worker for Hanging {
+    async fn work(&self, job: &Job, _: u32) -> Result<(), WorkError> {
+        self.noted.send_modify(|noted| noted.push(job.payload.clone()));
+        if self.hang && job.key == "a" {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_takes_over_what_another_was_cut_off_from() {
+    let (env, first_env) = (Env::system(), Env::system());
+    let queue = in_memory(&env);
+    let worker = |hang| Arc::new(Hanging { hang, noted: watch::Sender::new(Vec::new()) });
+    let (first, second) = (worker(true), worker(false));
+    queue.start_worker(&first_env, "shift", WorkerConfig::default(), first.clone());
+    let job = |key: &str, payload| Job {
+        queue: "shift".to_owned(),
+        key: key.to_owned(),
+        id: env.new_id(),
+        due_at: env.now(),
+        traceparent: None,
+        payload: Bytes::from_static(payload),
+    };
+    queue.push(vec![job("a", b"hangs"), job("a", b"behind"), job("b", b"done")]).await.unwrap();
+    first.noted.subscribe().wait_for(|noted| noted.len() == 2).await.unwrap();
+    first_env.stop().await;
+    queue.push(vec![job("a", b"last")]).await.unwrap();
+    queue.start_worker(&env, "shift", WorkerConfig::default(), second.clone());
+    let mut noted = second.noted.subscribe();
+    assert_eq!(*noted.wait_for(|noted| noted.len() == 3).await.unwrap(), ["hangs", "behind", "last"]);
+    env.stop().await;
+}

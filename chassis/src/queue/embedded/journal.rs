@@ -36,7 +36,7 @@ pub(super) struct Board {
     /// A task is there that does what is on the board.
     attended: bool,
     /// Keys may be marked as held that nobody holds.
-    release: bool,
+    pub(super) release: bool,
 }
 
 type Answer = Result<bool, QueueError>;
@@ -226,6 +226,7 @@ impl Board {
     fn apply(&mut self, written: Written) -> Vec<bool> {
         for (stored, place) in written.placed {
             let Some(lanes) = self.queues.get_mut(stored.job.queue.as_str()) else { continue };
+            lanes.touched = true;
             if let Some(depth) = &mut lanes.depth {
                 *depth += 1;
             }
@@ -237,22 +238,26 @@ impl Board {
         }
         for (queue, finished) in written.finished {
             let Some(lanes) = self.queues.get_mut(&queue) else { continue };
+            lanes.touched = true;
             finished.iter().for_each(|finished| lanes.written(finished));
         }
         for (queue, key, mut jobs) in written.refills {
             let Some(lanes) = self.queues.get_mut(&queue) else { continue };
             let more = jobs.len() > LANE_LEN_MAX;
             jobs.truncate(LANE_LEN_MAX);
+            lanes.touched = true;
             lanes.refill(&key, jobs, more);
         }
         for scan in written.scans {
             let Some(lanes) = self.queues.get_mut(&scan.queue) else { continue };
+            lanes.touched = true;
             lanes.scan = false;
             lanes.due_at = scan.next;
             lanes.depth = lanes.depth.or(scan.depth);
             scan.due.into_iter().for_each(|stored| lanes.open_lane(stored, true));
         }
-        for (queue, lanes) in &self.queues {
+        for (queue, lanes) in self.queues.iter_mut().filter(|(_, lanes)| lanes.touched) {
+            lanes.touched = false;
             if let Some(depth) = lanes.depth {
                 metrics::gauge!("queue_depth", "queue" => Arc::clone(queue)).set(depth as f64);
             }
@@ -274,9 +279,6 @@ impl Push {
 impl Batch {
     fn write(mut self, transaction: &rusqlite::Connection) -> Result<Written, StoreError> {
         let mut written = Written::default();
-        if let Some(held) = &self.release {
-            table::release_all_but(transaction, held)?;
-        }
         for finished in self.finished.iter().flat_map(|(_, finished)| finished) {
             match &finished.end {
                 End::Done => table::done(transaction, &finished.job, self.now)?,
@@ -289,6 +291,10 @@ impl Batch {
             }
         }
         written.finished = std::mem::take(&mut self.finished);
+        // Not before: the first job of a key may just have been deleted.
+        if let Some(held) = &self.release {
+            table::release_all_but(transaction, held)?;
+        }
         for push in std::mem::take(&mut self.pushes) {
             let before = written.placed.len();
             for job in push.jobs() {

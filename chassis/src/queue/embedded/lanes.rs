@@ -37,6 +37,8 @@ pub(super) struct Lanes {
     pub(super) due_at: Option<Timestamp>,
     /// Due keys shall be taken from the table.
     pub(super) scan: bool,
+    /// A batch changed something the worker should look at.
+    pub(super) touched: bool,
     /// Jobs in the table, once counted.
     pub(super) depth: Option<i64>,
     pub(super) finished: Vec<Finished>,
@@ -84,6 +86,7 @@ impl Default for Lanes {
             attended: false,
             due_at: None,
             scan: false,
+            touched: false,
             depth: None,
             finished: Vec::new(),
             flush_at: None,
@@ -136,6 +139,15 @@ impl Lanes {
             instant + left.min(std::time::Duration::from_secs(1))
         });
         [due, self.flush_at].into_iter().flatten().min()
+    }
+
+    /// For a worker that leaves: nothing is held any more, and what was cut off counts as not begun.
+    pub(super) fn abandon(&mut self) {
+        self.lanes.clear();
+        self.ready.clear();
+        self.refills.clear();
+        self.loaded = 0;
+        self.attended = false;
     }
 
     /// Decides what the journal has to do; `true` if it should do it now.

@@ -61,7 +61,8 @@ impl Work {
         if tokio::time::timeout(STOP_GRACE, drained).await.is_err() {
             tracing::warn!(queue = self.queue, "jobs were cut off; they will be done again");
         }
-        self.lanes(|lanes| lanes.attended = false);
+        self.lanes(Lanes::abandon);
+        self.journal.board().release = true;
         // A push of nothing is answered when all that was finished is written.
         if let Err(error) = self.journal.push(Push::New(Vec::new())).await {
             tracing::warn!(queue = self.queue, %error, "finished jobs were not noted; they will be done again");
@@ -93,7 +94,11 @@ impl Work {
     }
 
     fn lanes<T>(&self, f: impl FnOnce(&mut Lanes) -> T) -> T {
-        f(self.journal.board().queues.entry(self.queue.into()).or_default())
+        let mut board = self.journal.board();
+        match board.queues.get_mut(self.queue) {
+            Some(lanes) => f(lanes),
+            None => f(board.queues.entry(self.queue.into()).or_default()),
+        }
     }
 
     /// Does the job once.
