@@ -54,6 +54,11 @@ pub struct IndexFeed {
 }
 
 impl IndexFeed {
+    /// For a stopped shop: leads nowhere. What changes is announced, and indexed at the shop's next start.
+    pub(crate) fn closed() -> Self {
+        Self { tasks: mpsc::channel(1).0 }
+    }
+
     /// Has products of the category indexed again.
     pub(crate) async fn category_changed(&self, handle: &str) {
         // Fails only while the process stops.

@@ -128,3 +128,11 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     env.spawn("expire-holds", settle_order::expire_holds(env.clone(), Arc::clone(&store)));
     Ok(Running { service, api: Arc::clone(&product) as _, product, store })
 }
+
+/// The use cases on the store of a stopped shop, for imports and exports. Nothing runs in the background:
+/// what changes is announced, and searches find it, when the shop starts again.
+pub fn open_stopped(env: &Env, location: &Location) -> Result<ProductService, BuildError> {
+    let store = Arc::new(SqliteProductStore::open(location)?);
+    let search = Arc::new(SearchIndex::open(None)?);
+    Ok(ProductService::new(env, store, search, index_products::IndexFeed::closed(), Arc::default()))
+}

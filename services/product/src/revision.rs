@@ -159,7 +159,9 @@ fn make_product(input: ProductInput, variants: Vec<Variant>, before: Option<&Pro
     }
 }
 
-fn make_variant(id: VariantId, input: VariantInput) -> Variant {
+fn make_variant(id: VariantId, mut input: VariantInput) -> Variant {
+    // The order of currencies means nothing, so that another order is no change.
+    input.prices.sort_by_key(|price| price.amount.currency);
     Variant {
         id,
         sku: input.sku,

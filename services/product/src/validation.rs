@@ -27,6 +27,7 @@ pub const ON_HAND_MAX: i64 = 1_000_000_000;
 pub fn tidy(mut input: ProductInput) -> ProductInput {
     input.handle = input.handle.trim().to_owned();
     input.category = filled(input.category);
+    input.attributes.retain(|_, value| !value.is_empty());
     for text in [&mut input.vendor, &mut input.product_type, &mut input.seo_title, &mut input.seo_description] {
         *text = text.trim().to_owned();
     }
@@ -52,6 +53,7 @@ fn tidy_variant(mut variant: VariantInput) -> VariantInput {
     variant.sku = filled(variant.sku);
     variant.barcode = filled(variant.barcode);
     variant.image_url = filled(variant.image_url);
+    variant.attributes.retain(|_, value| !value.is_empty());
     variant
 }
 

@@ -171,11 +171,12 @@ impl Shop {
 /// An active product with one variant per SKU, all at ₩12,900.
 pub fn mug(handle: &str, variants: &[(&str, i64)]) -> ProductInput {
     let values: Vec<String> = variants.iter().map(|(sku, _)| format!("value of {sku}")).collect();
+    let kind = ProductOption { name: LocalizedText::one(Locale::En, "Kind"), values: values.clone() };
     ProductInput {
         handle: handle.to_owned(),
         status: ProductStatus::Active,
         title: LocalizedText::both(format!("머그 {handle}"), format!("Mug {handle}")),
-        options: vec![ProductOption { name: LocalizedText::one(Locale::En, "Kind"), values: values.clone() }],
+        options: if variants.is_empty() { Vec::new() } else { vec![kind] },
         variants: variants
             .iter()
             .zip(values)
