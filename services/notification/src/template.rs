@@ -229,9 +229,10 @@ impl Reason {
                 ("카드사에서 승인을 거절했습니다.", "The card issuer declined the payment.")
             }
             "expired_card" => ("카드의 유효기간이 지났습니다.", "The card has expired."),
-            "stock_commit_failed" | "out_of_stock" => ("재고가 부족합니다.", "The goods are out of stock."),
-            "payment_timeout" | "expired" => ("결제 시간이 지났습니다.", "The payment did not arrive in time."),
-            code if code.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) => return None,
+            "out_of_stock" => ("재고가 부족합니다.", "The goods are out of stock."),
+            "payment_timed_out" => ("결제 시간이 지났습니다.", "The payment did not arrive in time."),
+            "requested_by_customer" => ("고객님의 요청", "As you asked."),
+            code if looks_like_code(code) => return None,
             sentence => return Some(Self(single_line(sentence))),
         };
         Some(Self(
@@ -242,6 +243,12 @@ impl Reason {
             .to_owned(),
         ))
     }
+}
+
+/// `psp_err_77`, unlike `damaged`, which somebody wrote.
+fn looks_like_code(reason: &str) -> bool {
+    let code_bytes = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    reason.is_empty() || reason.contains('_') && reason.bytes().all(code_bytes)
 }
 
 /// Control characters become spaces and runs of spaces one: a name cannot break a line.
@@ -325,6 +332,7 @@ mod tests {
         assert_eq!(say("card_declined", Locale::En).unwrap(), "The card issuer declined the payment.");
         assert_eq!(say("card_declined", Locale::Ko).unwrap(), "카드사에서 승인을 거절했습니다.");
         assert_eq!(say("psp_err_77", Locale::En), None);
+        assert_eq!(say("damaged", Locale::En).unwrap(), "damaged");
         assert_eq!(say("Changed my\r\nmind", Locale::En).unwrap(), "Changed my mind");
     }
 }
