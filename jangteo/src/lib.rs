@@ -4,6 +4,7 @@
 
 pub mod api_key;
 pub mod banner;
+mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -14,4 +15,5 @@ pub mod run;
 pub mod sandbox;
 pub mod seed;
 pub mod shop;
+pub mod shopify_csv;
 pub mod verify;

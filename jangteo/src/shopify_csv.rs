@@ -17,9 +17,6 @@ mod product;
 mod read;
 mod write;
 
-#[cfg(test)]
-mod round_trip;
-
 pub use self::{
     header::FileError,
     product::{ParsedProduct, Rejection, RowError},

@@ -248,7 +248,8 @@ fn qualified(key: &str) -> Option<Column> {
 fn attribute(key: &str, name: String) -> Column {
     let name = RENAMED.iter().find(|(_, other)| *other == key).map_or(name, |(kept, _)| (*kept).to_owned());
     let key = name.to_lowercase();
-    let of_variant = OF_VARIANT.iter().any(|beginning| key.starts_with(beginning)) || key.contains("(variant.metafields.");
+    let of_variant =
+        OF_VARIANT.iter().any(|beginning| key.starts_with(beginning)) || key.contains("(variant.metafields.");
     if of_variant { Column::VariantAttribute(name) } else { Column::ProductAttribute(name) }
 }
 
@@ -271,7 +272,10 @@ mod tests {
             ("Option1 Linked To", Column::ProductAttribute("Option1 Linked To".to_owned())),
             ("Fulfillment service", Column::VariantAttribute(FULFILLMENT_SERVICE.to_owned())),
             ("Title / ko", Column::Title(Some(Locale::Ko))),
-            ("Size (product.metafields.custom.size)", Column::ProductAttribute("Size (product.metafields.custom.size)".to_owned())),
+            (
+                "Size (product.metafields.custom.size)",
+                Column::ProductAttribute("Size (product.metafields.custom.size)".to_owned()),
+            ),
             (" ", Column::Nameless),
         ] {
             assert_eq!(Column::parse(header), column, "{header}");
@@ -280,11 +284,13 @@ mod tests {
 
     #[test]
     fn every_name_is_read_back_as_what_it_was_written_for() {
-        let attributes = ["Foo", "Title", "gift card", "Variant X", "Variant Price", " padded ", "Product Attribute / x", "가"];
+        let attributes =
+            ["Foo", "Title", "gift card", "Variant X", "Variant Price", " padded ", "Product Attribute / x", "가"];
         let attributes = attributes.iter().flat_map(|name| {
             [Column::ProductAttribute((*name).to_owned()), Column::VariantAttribute((*name).to_owned())]
         });
-        let languages = [Column::Title(Some(Locale::Ko)), Column::OptionName(1, Some(Locale::En)), Column::OptionValuesJson(2)];
+        let languages =
+            [Column::Title(Some(Locale::Ko)), Column::OptionName(1, Some(Locale::En)), Column::OptionValuesJson(2)];
         let known = NAMES.iter().map(|(column, _)| column.clone());
         for column in known.chain(attributes).chain(languages) {
             assert_eq!(Column::parse(&column.name()), column, "{}", column.name());

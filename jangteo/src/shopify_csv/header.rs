@@ -13,7 +13,9 @@ use super::{
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Nothing in it.
-    #[error("The file is empty. A Shopify product CSV begins with a line of column names, among them Handle and Title.")]
+    #[error(
+        "The file is empty. A Shopify product CSV begins with a line of column names, among them Handle and Title."
+    )]
     Empty,
     /// Bytes that are not UTF-8.
     #[error(
@@ -102,11 +104,13 @@ impl Header {
                 return Err(FileError::SameColumn { first: columns[other].1.clone(), second: header.clone() });
             }
             if let Some(locale) = locale_of(column) {
-                let wrong = |chosen: String| FileError::WrongChoice { column: header.clone(), chosen, flag: "--locale" };
+                let wrong =
+                    |chosen: String| FileError::WrongChoice { column: header.clone(), chosen, flag: "--locale" };
                 add(&mut locales, locale).map_err(|locale| wrong(locale.tag().to_owned()))?;
             }
             if let Some(currency) = currency_of(column) {
-                let wrong = |chosen: String| FileError::WrongChoice { column: header.clone(), chosen, flag: "--currency" };
+                let wrong =
+                    |chosen: String| FileError::WrongChoice { column: header.clone(), chosen, flag: "--currency" };
                 add(&mut currencies, currency).map_err(|currency| wrong(currency.to_string()))?;
             }
         }
@@ -148,7 +152,9 @@ impl Header {
 
 fn locale_of(column: &Column) -> Option<Locale> {
     match column {
-        Column::Title(locale) | Column::Body(locale) | Column::ImageAlt(locale) | Column::OptionName(_, locale) => *locale,
+        Column::Title(locale) | Column::Body(locale) | Column::ImageAlt(locale) | Column::OptionName(_, locale) => {
+            *locale
+        }
         _ => None,
     }
 }

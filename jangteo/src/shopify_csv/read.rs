@@ -72,8 +72,7 @@ pub fn read<R: Read>(reader: R, options: ReadOptions) -> Result<Products<R>, Fil
     let bom = if start.starts_with(BOM) { BOM.len() } else { 0 };
     let delimiter = delimiter(&start[bom..]);
     reader.consume(bom);
-    let mut rows =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(reader);
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(reader);
     let Some(first) = next_row(&mut rows)? else { return Err(FileError::Empty) };
     let header = Arc::new(Header::parse(&first.cells, options)?);
     Ok(Products { rows, header, options, pending: None, seen: HashMap::new(), ended: false })
@@ -178,9 +177,8 @@ impl<R: Read> Products<R> {
         let mut hasher = DefaultHasher::new();
         handle.hash(&mut hasher);
         if let Some(earlier) = self.seen.insert(hasher.finish(), line).filter(|_| !handle.is_empty()) {
-            let reason = format!(
-                "`{handle}` was there before, in line {earlier}; all rows of a product must follow each other"
-            );
+            let reason =
+                format!("`{handle}` was there before, in line {earlier}; all rows of a product must follow each other");
             errors.push(RowError { line, column, reason });
         }
         if errors.is_empty() { parsed } else { Err(Rejection { handle, errors }) }
