@@ -1,6 +1,13 @@
 //! The embedded database: group commit, isolation of one transaction from the others, refusals to open.
 
-use std::{path::Path, sync::mpsc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
 
 use chassis::{
     StoreError,
@@ -149,8 +156,15 @@ async fn nothing_runs_outside_a_transaction_that_could_not_begin() {
     let database = open(folder.path());
     let intruder = Connection::open(folder.path().join("test.db")).unwrap();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = write(&database, "lost").await;
+    let ran = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&ran);
+    let refused = database.write(move |transaction| {
+        note.store(true, Ordering::SeqCst);
+        insert(transaction, "lost")
+    });
+    let refused = refused.await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(!ran.load(Ordering::SeqCst), "it would have committed statement by statement");
     intruder.execute_batch("COMMIT").unwrap();
     write(&database, "kept").await.unwrap();
     assert_eq!(notes(&database).await, ["kept"]);
