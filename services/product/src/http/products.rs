@@ -172,7 +172,7 @@ fn require_staff(caller: &Caller) -> Result<(), Problem> {
     responses(
         (status = 200, description = "Products", body = Page<ProductView>, headers(("ETag" = String))),
         (status = 304, description = "Nothing has changed"),
-        (status = 403, description = "Staff only", content_type = "application/problem+json", body = serde_json::Value),
+        (status = 403, description = "Staff only", content_type = "application/problem+json", body = chassis::problem::ProblemBody<'static>),
         Problems
     ),
     security((), ("bearer" = []))
@@ -199,7 +199,7 @@ pub(super) async fn list(
     responses(
         (status = 200, description = "The product", body = ProductView, headers(("ETag" = String))),
         (status = 304, description = "Nothing has changed"),
-        (status = 403, description = "Staff only", content_type = "application/problem+json", body = serde_json::Value),
+        (status = 403, description = "Staff only", content_type = "application/problem+json", body = chassis::problem::ProblemBody<'static>),
         Problems
     ),
     security((), ("bearer" = []))

@@ -105,6 +105,12 @@ impl Sql {
         self.conditions.push(format!("({columns}) {operator} (?{key}, ?{seq})"));
     }
 
+    /// Bound like any value, so that lists of all lengths share a statement.
+    fn limit(&mut self, query: &ListQuery) -> String {
+        self.values.push(Box::new(query.limit));
+        format!("?{}", self.values.len())
+    }
+
     fn clause(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!("WHERE {}", self.conditions.join(" AND ")) }
     }
@@ -116,8 +122,8 @@ fn by_age(query: &ListQuery) -> (String, Sql) {
         sql.and("seq < ?", seq);
     }
     let index = if query.status.is_some() { format!("INDEXED BY products_{index}") } else { String::new() };
-    let text =
-        format!("SELECT id, view, seq FROM products {index} {} ORDER BY seq DESC LIMIT {}", sql.clause(), query.limit);
+    let (clause, limit) = (sql.clause(), sql.limit(query));
+    let text = format!("SELECT id, view, seq FROM products {index} {clause} ORDER BY seq DESC LIMIT {limit}");
     (text, sql)
 }
 
@@ -126,11 +132,10 @@ fn by_title(query: &ListQuery, locale: &str) -> (String, Sql) {
     if let Some(ListAfter::Title(title, seq)) = &query.after {
         sql.after(&format!("title_{locale}, seq"), ">", title.clone(), *seq);
     }
+    let (clause, limit) = (sql.clause(), sql.limit(query));
     let text = format!(
-        "SELECT id, view, seq, title_{locale} FROM products INDEXED BY products_{index}_{locale} {}
-         ORDER BY title_{locale}, seq LIMIT {}",
-        sql.clause(),
-        query.limit
+        "SELECT id, view, seq, title_{locale} FROM products INDEXED BY products_{index}_{locale} {clause}
+         ORDER BY title_{locale}, seq LIMIT {limit}"
     );
     (text, sql)
 }
@@ -148,13 +153,12 @@ fn by_price(query: &ListQuery, currency: &str, descending: bool) -> (String, Sql
     if let Some(ListAfter::Price(amount, seq)) = query.after {
         sql.after("amount, seq", operator, amount, seq);
     }
+    let (clause, limit) = (sql.clause(), sql.limit(query));
     let text = format!(
         "SELECT p.id, p.view, l.seq, l.amount FROM (
-             SELECT seq, amount FROM product_prices INDEXED BY product_prices_{index} {}
-             ORDER BY amount {direction}, seq {direction} LIMIT {}
-         ) l JOIN products p ON p.seq = l.seq ORDER BY l.amount {direction}, l.seq {direction}",
-        sql.clause(),
-        query.limit
+             SELECT seq, amount FROM product_prices INDEXED BY product_prices_{index} {clause}
+             ORDER BY amount {direction}, seq {direction} LIMIT {limit}
+         ) l JOIN products p ON p.seq = l.seq ORDER BY l.amount {direction}, l.seq {direction}"
     );
     (text, sql)
 }
