@@ -99,8 +99,8 @@ impl Effort {
     fn new(quick: bool, products_large: Option<usize>) -> Self {
         if quick {
             Self {
-                warm_up: Duration::from_millis(300),
-                measure: Duration::from_millis(700),
+                warm_up: Duration::from_millis(500),
+                measure: Duration::from_secs(2),
                 rounds: 1,
                 products: 100,
                 products_large: products_large.unwrap_or(2_000),
