@@ -142,6 +142,7 @@ where
                 env.spawn("connection", async move {
                     let _slot = slot;
                     tokio::select! {
+                        biased;
                         result = watched => if let Err(error) = result {
                             tracing::debug!(%error, %peer, "connection ended");
                         },

@@ -1,3 +1,5 @@
+//! Access control is what the document declares, nothing more and nothing less.
+
 use axum::body::Body;
 use contracts::{Caller, Permission};
 use http::{Method, Request, StatusCode};

@@ -1,3 +1,5 @@
+//! Layers override each other, and what is wrong is named with its source.
+
 use serde::Deserialize;
 
 use super::{Layers, Source, Table, load, redacted};

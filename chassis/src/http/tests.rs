@@ -1,3 +1,5 @@
+//! Bad requests are refused with a problem that says what and where.
+
 use axum::{Router, body::Body, extract::DefaultBodyLimit, response::IntoResponse, routing::post};
 use contracts::{Caller, Locale, auth::AccountId};
 use http::{Request, Response};

@@ -1,3 +1,5 @@
+//! The server over real sockets: slow clients, limits, draining.
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{

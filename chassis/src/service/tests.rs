@@ -1,3 +1,5 @@
+//! What every assembled service does around its handlers.
+
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;

@@ -1,3 +1,5 @@
+//! Health, readiness and metrics on the internal listener.
+
 use std::{
     io,
     sync::{Arc, Mutex},

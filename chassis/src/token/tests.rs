@@ -1,3 +1,5 @@
+//! Tokens that are expired, forged, foreign or signed by a rotated key.
+
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,

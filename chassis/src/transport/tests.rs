@@ -1,3 +1,5 @@
+//! What was sent and what was not, when a call fails.
+
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, routing::any};

@@ -1,4 +1,4 @@
-//! Writes products as a file that Shopify takes, and that [`super::read`] reads back as the same products.
+//! Writes products as a file that Shopify takes, and that [`super::read()`] reads back as the same products.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

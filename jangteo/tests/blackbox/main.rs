@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod wire;
 mod bad_input;
 mod command_line;
 mod payment;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -33,11 +33,52 @@ pub const DEMO_SKU: &str = "DEMO-TEE-BLACK-M";
 pub struct Shop {
     process: Option<Child>,
     pub url: String,
+    /// Where health and metrics are.
+    pub internal: String,
     pub admin: (String, String),
     folder: tempfile::TempDir,
     transport: HttpTransport,
     keys: AtomicU64,
-    config: String,
+    setup: Setup,
+}
+
+/// How the program is started.
+#[derive(Clone)]
+pub struct Setup {
+    /// Additional configuration.
+    pub config: String,
+    /// Products in the demo shop.
+    pub products: u32,
+    /// What a shell does before it becomes the program.
+    pub prelude: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { config: String::new(), products: 12, prelude: "" }
+    }
+}
+
+impl Setup {
+    /// The program, on the data in `folder`.
+    pub fn command(&self, folder: &Path) -> Command {
+        let file = folder.join("jangteo.toml");
+        std::fs::write(&file, format!("{QUIET}{}", self.config)).unwrap();
+        let mut command = program();
+        if !self.prelude.is_empty() {
+            let script = format!("{}; exec \"$0\" \"$@\"", self.prelude);
+            command = isolated(Command::new("bash"));
+            command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_jangteo"));
+        }
+        command
+            .args(["--listen", "127.0.0.1:0", "--demo-products", &self.products.to_string(), "--data-dir"])
+            .arg(folder.join("data"))
+            .arg("--config")
+            .arg(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(std::fs::File::create(folder.join("log")).unwrap()));
+        command
+    }
 }
 
 pub struct Reply {
@@ -140,24 +181,19 @@ impl Shop {
 
     /// A shop with additional configuration.
     pub async fn open_with(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::start(folder, format!("{QUIET}{config}"), None).await
+        Self::open_as(Setup { config: config.to_owned(), ..Setup::default() }).await
     }
 
-    async fn start(folder: tempfile::TempDir, config: String, admin: Option<(String, String)>) -> Self {
-        let file = folder.path().join("jangteo.toml");
-        std::fs::write(&file, &config).unwrap();
-        let mut process = program()
-            .args(["--listen", "127.0.0.1:0", "--demo-products", "12", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .arg("--config")
-            .arg(file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(std::fs::File::create(folder.path().join("log")).unwrap()))
-            .spawn()
-            .unwrap();
+    /// A shop that is started in another way.
+    pub async fn open_as(setup: Setup) -> Self {
+        Self::open_in(tempfile::tempdir().unwrap(), setup, None).await
+    }
+
+    /// A shop on the data in `folder`, which says who its administrator is if it was run before.
+    pub async fn open_in(folder: tempfile::TempDir, setup: Setup, admin: Option<(String, String)>) -> Self {
+        let mut process = setup.command(folder.path()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
-        let (mut url, mut admin) = (None, admin);
+        let (mut url, mut internal, mut admin) = (None, None, admin);
         let mut line = String::new();
         loop {
             line.clear();
@@ -167,6 +203,9 @@ impl Shop {
             }
             let word = |prefix: &str| line.split_whitespace().find(|word| word.starts_with(prefix)).map(str::to_owned);
             url = url.or_else(|| word("http://127.0.0.1:"));
+            if line.contains("/readyz") {
+                internal = word("http://127.0.0.1:").map(|url| url.trim_end_matches("/readyz").to_owned());
+            }
             if let Some((before, password)) = line.split_once("password") {
                 let email = before.split_whitespace().find(|word| word.contains('@'));
                 let password = password.trim_start_matches(':').split_whitespace().next();
@@ -187,15 +226,21 @@ impl Shop {
         let transport =
             HttpTransport::new(&HttpTransportConfig { base: url.clone(), connect_timeout: Duration::from_secs(5) })
                 .unwrap();
-        Self { process: Some(process), url, admin: admin.unwrap(), folder, transport, keys: AtomicU64::new(0), config }
+        let (admin, internal) = (admin.unwrap(), internal.unwrap());
+        Self { process: Some(process), url, internal, admin, folder, transport, keys: AtomicU64::new(0), setup }
     }
 
     /// Kills the program as the power cut would, and starts it again on the same data.
     pub async fn kill_and_restart(mut self) -> Self {
+        self.kill();
+        self.reopen().await
+    }
+
+    /// Kills the program as the power cut would.
+    pub fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
-        self.reopen().await
     }
 
     /// Asks the program to stop, waits until it has, and starts it again on the same data.
@@ -204,9 +249,23 @@ impl Shop {
         self.reopen().await
     }
 
-    async fn reopen(mut self) -> Self {
+    /// Starts the program again on the same data.
+    pub async fn reopen(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::start(folder, std::mem::take(&mut self.config), Some(self.admin.clone())).await
+        let reopened = Self::open_in(folder, self.setup.clone(), Some(self.admin.clone())).await;
+        // Keys must not repeat after a restart.
+        reopened.keys.store(self.keys.load(Ordering::Relaxed), Ordering::Relaxed);
+        reopened
+    }
+
+    /// The process id of the program.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// How the program is started the next time.
+    pub fn setup_mut(&mut self) -> &mut Setup {
+        &mut self.setup
     }
 
     /// Ctrl-C; answers how the program ended.
@@ -343,7 +402,10 @@ pub struct GuestCart {
 
 /// The program under test, away from any configuration of the machine.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jangteo"));
+    isolated(Command::new(env!("CARGO_BIN_EXE_jangteo")))
+}
+
+fn isolated(mut command: Command) -> Command {
     command.current_dir(std::env::temp_dir()).env("LC_ALL", "C").env_remove("JANGTEO_API_KEY");
     command
 }

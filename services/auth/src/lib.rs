@@ -1,7 +1,7 @@
 //! The auth service: accounts, sessions, API keys, access tokens, and the audit trail of all of them.
 //!
 //! Ways in: `http.rs` for people and programs, [`contracts::auth::AuthApi`] for the other services, and
-//! [`ensure_admin`] and [`create_api_key`] for the command line. One use case per file; `store.rs` is the
+//! [`ensure_admin()`] and [`create_api_key()`] for the command line. One use case per file; `store.rs` is the
 //! port to what is remembered.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
@@ -121,9 +121,9 @@ pub struct Running {
     pub api: Arc<dyn AuthApi>,
     /// Verifies this service's tokens; for all services in this process.
     pub verifier: Arc<TokenVerifier>,
-    /// For [`verify`].
+    /// For [`verify()`].
     pub store: Arc<dyn AuthStore>,
-    /// For [`ensure_admin`] and [`create_api_key`].
+    /// For [`ensure_admin()`] and [`create_api_key()`].
     pub auth: Arc<Auth>,
 }
 

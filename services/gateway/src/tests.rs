@@ -1,3 +1,5 @@
+//! The gateway before real in-process services: routing, limits, identity, CORS.
+
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
