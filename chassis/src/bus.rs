@@ -119,7 +119,10 @@ pub trait Consumer: Send + Sync {
 /// Why an event was not handled.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConsumeError {
-    /// Try again after a pause.
+    /// What the handler needs is down, which is not the event's fault: try again until it works.
+    #[error("{0}")]
+    Outage(String),
+    /// Try again after a pause, a limited number of times.
     #[error("{0}")]
     Retry(String),
     /// It will never work: straight to the dead letters.
@@ -129,7 +132,12 @@ pub enum ConsumeError {
 
 impl From<crate::StoreError> for ConsumeError {
     fn from(error: crate::StoreError) -> Self {
-        Self::Retry(error.to_string())
+        use crate::StoreError::{Corrupt, Full, Unavailable, Unknown};
+        match &error {
+            // A full disk must not turn every event of that hour into a dead letter.
+            Unavailable(_) | Unknown(_) | Full => Self::Outage(error.to_string()),
+            Corrupt(_) => Self::Retry(error.to_string()),
+        }
     }
 }
 

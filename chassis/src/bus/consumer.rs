@@ -29,7 +29,7 @@ pub struct ConsumerConfig {
     pub concurrency: usize,
     /// No more events are fetched while so many are in hand, per topic.
     pub window: usize,
-    /// After so many attempts an event goes to the dead letters.
+    /// After so many failures an event goes to the dead letters. Outages do not count.
     pub attempts_max: u32,
     /// First pause between attempts; it doubles.
     pub backoff_base: Duration,

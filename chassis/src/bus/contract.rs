@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{Bus, ConsumeError, Consumer, ConsumerConfig, DeadLetter, Record, start_consumer};
-use crate::Env;
+use crate::{Env, StoreError};
 
 /// Opens the bus under test. What one open bus has taken, the next one has.
 pub type Open<'a> = &'a (dyn Fn(&Env) -> Arc<dyn Bus> + Sync);
@@ -264,6 +264,21 @@ pub async fn tries_again(open: Open<'_>) {
     publish(&env, &bus, "contract.retry", [("a", 0), ("a", 1)]).await;
     assert_eq!(notebook.until_len(2).await, events(&[("a", 0), ("a", 1)]));
     assert_eq!(dead_letters(&bus, "contract.retry", 0).await, []);
+    env.stop().await;
+}
+
+/// What a handler needs may be down for longer than its attempts last: no event is given up for that.
+pub async fn waits_out_an_outage(open: Open<'_>) {
+    let env = Env::system();
+    let bus = open(&env);
+    let notebook = Notebook::answering(|call| match call.attempt {
+        attempt if call.number == 0 && attempt <= 8 => Err(StoreError::Full.into()),
+        _ => Ok(()),
+    });
+    start_consumer(&env, bus.clone(), "contract.outage", &["contract.outage"], quick(), notebook.clone());
+    publish(&env, &bus, "contract.outage", [("a", 0), ("a", 1)]).await;
+    assert_eq!(notebook.until_len(2).await, events(&[("a", 0), ("a", 1)]));
+    assert_eq!(dead_letters(&bus, "contract.outage", 0).await, []);
     env.stop().await;
 }
 

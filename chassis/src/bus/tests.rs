@@ -42,6 +42,7 @@ on_both!(
     keeps_the_order_of_a_key,
     gives_every_group_everything,
     tries_again,
+    waits_out_an_outage,
     buries_what_cannot_be_handled,
     replays_to_the_group_that_gave_up,
     lets_other_keys_pass,

@@ -74,6 +74,7 @@ impl Attempts {
     }
 
     async fn attempt(&self, record: &Record, envelope: &Envelope) -> Outcome {
+        let mut failures = 0_u32;
         for attempt in 1.. {
             let error = match self.run(envelope).await {
                 None => return Outcome::Abandoned,
@@ -83,8 +84,15 @@ impl Attempts {
                 }
                 Some(Err(error)) => error,
             };
-            let poisonous = matches!(error, ConsumeError::Poison(_));
-            if poisonous || attempt >= self.config.attempts_max {
+            let given_up = match error {
+                ConsumeError::Poison(_) => true,
+                ConsumeError::Outage(_) => false,
+                ConsumeError::Retry(_) => {
+                    failures += 1;
+                    failures >= self.config.attempts_max
+                }
+            };
+            if given_up {
                 return self.bury(record, &error.to_string(), attempt).await;
             }
             self.meters.retried.increment(1);
