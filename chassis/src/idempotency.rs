@@ -113,14 +113,19 @@ pub struct Record {
     pub expires_at: Timestamp,
 }
 
-/// Keeps `record`. Fails if another replica kept one under this key meanwhile: the caller rolls back,
-/// and its retry finds the other's answer.
+/// Keeps `record`, over one that has expired and was not swept yet. Fails if another replica kept one under
+/// this key meanwhile: the caller rolls back, and its retry finds the other's answer.
 pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError> {
     let Record { key, answer, expires_at } = record;
+    let now = expires_at.checked_sub(KEPT).map_err(|error| StoreError::corrupt("clock", error))?;
     let kept = transaction
         .prepare_cached(
             "INSERT INTO idempotency (scope, key, request_hash, status, location, etag, body, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT DO UPDATE SET request_hash = excluded.request_hash, status = excluded.status,
+                 location = excluded.location, etag = excluded.etag, body = excluded.body,
+                 expires_at = excluded.expires_at
+             WHERE expires_at <= ?9",
         )?
         .execute((
             &key.scope,
@@ -131,6 +136,7 @@ pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError>
             &answer.etag,
             &answer.body,
             expires_at.as_microsecond(),
+            now.as_microsecond(),
         ))?;
     if kept == 1 { Ok(()) } else { Err(StoreError::Unavailable("the idempotency key was used meanwhile".to_owned())) }
 }

@@ -118,3 +118,14 @@ async fn an_answer_is_forgotten_after_its_time() {
     assert_eq!(kept.await.unwrap(), 0);
     till.env.stop().await;
 }
+
+#[tokio::test]
+async fn a_key_serves_again_once_its_answer_has_expired() {
+    let till = Till::open();
+    till.keep(&key("acc_1", 1), 7).await.unwrap();
+    till.clock.advance(idempotency::KEPT);
+    till.keep(&key("acc_1", 2), 8).await.expect("the old answer is not swept yet, and counts no more");
+    assert!(matches!(till.idempotency.begin(&key("acc_1", 2)).await, Ok(Begun::Replay(_))));
+    assert!(till.keep(&key("acc_1", 2), 9).await.is_err());
+    till.env.stop().await;
+}
