@@ -305,6 +305,8 @@ impl Payment {
                 self.operation_mut(id)?.fail(&code, change);
                 let amount = self.money(operation.amount_minor);
                 self.say_refund_failed(operation.refund_id, amount, &code, change);
+                // An order that ended meanwhile wants this money back all the same.
+                self.plan(change);
             }
             (OperationKind::Capture, Some(code)) => {
                 self.operation_mut(id)?.fail(&code, change);

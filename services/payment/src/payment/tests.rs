@@ -315,6 +315,21 @@ fn refunds_never_exceed_what_was_captured() {
 }
 
 #[test]
+fn a_refund_that_fails_after_the_order_ended_is_not_kept() {
+    let mut world = World::new();
+    world.work(0, Luck::Fine);
+    world.handle(Command::Confirm).unwrap();
+    world.settle();
+    let refund_id = RefundId::from_uuid(Uuid::from_u128(1));
+    world.handle(Command::Refund { refund_id, amount: won(AMOUNT), reason: "damaged".to_owned() }).unwrap();
+    world.handle(Command::End).unwrap();
+    world.work(0, Luck::Refused);
+    world.settle();
+    assert_eq!(world.payment.refunded_minor, AMOUNT);
+    assert_eq!(world.names(), ["payment.authorized", "payment.captured", "payment.refund_failed", "payment.refunded"]);
+}
+
+#[test]
 fn another_sum_at_the_provider_needs_a_person() {
     let mut world = World::new();
     world.work(0, Luck::LostAfter);
