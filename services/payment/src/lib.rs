@@ -20,10 +20,11 @@ use chassis::{
     transport::{HttpTransport, HttpTransportConfig, TransportConfigError},
 };
 use contracts::{Event as _, order::OrderEvent};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 pub mod follow_order;
+mod forget_provider_events;
 mod http;
 pub mod payment;
 pub mod provider;
@@ -93,6 +94,9 @@ pub struct SandboxProviderConfig {
     pub webhook_secret: SecretString,
 }
 
+/// A shorter webhook secret can be guessed.
+const WEBHOOK_SECRET_LEN_MIN: usize = 16;
+
 /// What the service is built on.
 pub struct Deps {
     /// Clock, ids and tasks.
@@ -124,6 +128,11 @@ pub enum BuildError {
     /// A provider cannot be reached as configured.
     #[error("payment.providers.sandbox.url: {0}")]
     Provider(#[from] TransportConfigError),
+    /// Webhooks that anybody can sign are worse than none.
+    #[error(
+        "payment.providers.sandbox.webhook_secret is shorter than {WEBHOOK_SECRET_LEN_MIN} characters: anybody could forge webhooks"
+    )]
+    WebhookSecret,
     /// A key cannot be sent.
     #[error("payment.providers.sandbox.secret_key holds characters that cannot stand in a header")]
     SecretKey,
@@ -146,6 +155,7 @@ pub fn build_with_providers(config: &Config, deps: Deps, providers: Providers) -
     let store: Arc<dyn PaymentStore> = Arc::new(sqlite);
     let inquiries = inquiries(config);
 
+    forget_provider_events::start(&env, Arc::clone(&store));
     Relay { service: "payment", database, bus: Arc::clone(&bus), queue: Arc::clone(&queue) }.start(&env);
     let worker = RunOperation { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), inquiries };
     queue.start_worker(&env, PROVIDER_CALLS, worker_config(config), Arc::new(worker));
@@ -166,6 +176,9 @@ pub fn guarded(config: &Config, provider: Arc<dyn Provider>) -> Arc<dyn Provider
 
 fn providers(config: &Config) -> Result<Providers, BuildError> {
     let Some(sandbox) = &config.providers.sandbox else { return Ok(Providers::default()) };
+    if sandbox.webhook_secret.expose_secret().len() < WEBHOOK_SECRET_LEN_MIN {
+        return Err(BuildError::WebhookSecret);
+    }
     let transport = HttpTransport::new(&HttpTransportConfig {
         base: sandbox.url.clone(),
         connect_timeout: Duration::from_millis(config.request_timeout_ms / 2),
@@ -191,5 +204,26 @@ fn worker_config(config: &Config) -> WorkerConfig {
         attempts_max: u32::MAX,
         backoff_max: Duration::from_secs(10),
         ..WorkerConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildError, Config, SandboxProviderConfig, providers};
+
+    #[test]
+    fn a_webhook_secret_that_can_be_guessed_is_refused() {
+        let with = |webhook_secret: &str| {
+            let mut config = Config::default();
+            config.providers.sandbox = Some(SandboxProviderConfig {
+                url: "http://127.0.0.1:9".to_owned(),
+                secret_key: "sk_1".into(),
+                webhook_secret: webhook_secret.into(),
+            });
+            providers(&config)
+        };
+        assert!(matches!(with(""), Err(BuildError::WebhookSecret)));
+        assert!(matches!(with("whsec_"), Err(BuildError::WebhookSecret)));
+        assert!(with("whsec_c2FuZGJveC13ZWJob29rLXNlY3JldA==").is_ok());
     }
 }

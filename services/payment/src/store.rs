@@ -118,6 +118,9 @@ pub trait PaymentStore: Send + Sync {
     /// Stores a provider's event and applies it, in one commit.
     async fn take_provider_event(&self, event: ProviderEvent, change: Change) -> Result<Taken, ChangeError>;
 
+    /// Forgets at most `limit` provider events that were received before `before`; says how many.
+    async fn forget_provider_events(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError>;
+
     /// The payment, if it exists.
     async fn find(&self, lookup: Lookup) -> Result<Option<Payment>, StoreError>;
 

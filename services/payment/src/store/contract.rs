@@ -30,6 +30,7 @@ pub(super) async fn all(fresh: impl Fn() -> Arc<dyn PaymentStore>) {
     keeps_what_was_done(fresh()).await;
     remembers_orders_that_ended_first(fresh()).await;
     takes_a_provider_event_once(fresh()).await;
+    forgets_old_provider_events(fresh()).await;
     changes_nothing_when_refused(fresh()).await;
     keeps_refunds_within_what_was_captured(fresh()).await;
     lists_newest_first(fresh()).await;
@@ -154,6 +155,20 @@ async fn remembers_orders_that_ended_first(store: Arc<dyn PaymentStore>) {
     store.take_order_news(&envelope(4), placed(2), change(4)).await.unwrap();
     store.take_order_news(&envelope(3), confirmed, change(5)).await.unwrap();
     assert_eq!(the(&store, 2).await.version, 2);
+}
+
+async fn forgets_old_provider_events(store: Arc<dyn PaymentStore>) {
+    captured(&store).await;
+    let later = now() + Duration::from_secs(1);
+    assert_eq!(store.forget_provider_events(now(), 10).await.unwrap(), 0, "what was received then stays");
+    let forgotten = store.forget_provider_events(later, 10).await.unwrap();
+    assert!(forgotten > 0);
+    assert_eq!(store.forget_provider_events(later, 10).await.unwrap(), 0);
+    // What is told again is old news and changes nothing.
+    let before = the(&store, 1).await;
+    let again = told("evt_captured", 1, seen(ProviderStatus::Captured, AMOUNT, Vec::new()));
+    assert_eq!(store.take_provider_event(again, change(900)).await.unwrap(), Taken::Stale);
+    assert_eq!(the(&store, 1).await, before);
 }
 
 async fn takes_a_provider_event_once(store: Arc<dyn PaymentStore>) {

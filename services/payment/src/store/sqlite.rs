@@ -21,7 +21,7 @@ use crate::payment::{Change, Command, Payment, Reply, ledger::LedgerEntry};
 mod rows;
 
 /// The tables, in the order they came to be.
-pub const SCHEMA: Schema = Schema { name: "payment", migrations: &[outbox::SCHEMA, rows::SCHEMA] };
+pub const SCHEMA: Schema = Schema { name: "payment", migrations: &[outbox::SCHEMA, rows::SCHEMA, rows::AGE_OF_EVENTS] };
 
 /// Payments in SQLite.
 #[derive(Clone)]
@@ -100,6 +100,10 @@ impl PaymentStore for SqliteStore {
                 Ok(taken)
             })
             .await
+    }
+
+    async fn forget_provider_events(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.database.write(move |transaction| rows::forget_provider_events(transaction, before, limit)).await
     }
 
     async fn find(&self, lookup: Lookup) -> Result<Option<Payment>, StoreError> {

@@ -83,6 +83,8 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE ended_orders (order_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 ";
 
+pub(super) const AGE_OF_EVENTS: &str = "CREATE INDEX provider_events_by_age ON provider_events (received_at)";
+
 const PAYMENT: &str = "SELECT id, order_id, currency, amount_minor, captured_minor, refunded_minor, state, order_phase,
     provider, method_token, provider_ref, provider_rank, pay_by, version, created_at, updated_at FROM payments";
 
@@ -393,6 +395,19 @@ pub(super) fn insert_provider_event(
             now.as_microsecond(),
         ))?;
     Ok(inserted == 1)
+}
+
+pub(super) fn forget_provider_events(
+    transaction: &Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<usize, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "DELETE FROM provider_events WHERE (provider, event_id) IN (
+                 SELECT provider, event_id FROM provider_events WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
+        )?
+        .execute((before.as_microsecond(), limit))?)
 }
 
 pub(super) fn mark_provider_event(
