@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use auth_service::{Actor, Auth, CreateApiKey, store::SqliteAuthStore};
 use chassis::{Env, datadir, sqlite::Location};
 use contracts::Permission;
@@ -17,14 +17,27 @@ pub fn create(config: &Config, name: String, permissions: &[String]) -> Result<S
         .iter()
         .map(|text| Permission::find(text).with_context(|| format!("unknown permission `{text}`; known are {known}")))
         .collect::<Result<Vec<_>>>()?;
+    let request = CreateApiKey { name, permissions, expires_at: None };
+    let (_, secret) =
+        with_accounts(config, async |auth| auth_service::create_api_key(auth, &Actor::system(), request).await)?;
+    Ok(secret.expose_secret().to_owned())
+}
+
+/// Does something with the accounts of a stopped shop.
+pub(crate) fn with_accounts<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(&Auth) -> Result<T, auth_service::Error>,
+) -> Result<T> {
+    if !config.data_dir.is_dir() {
+        bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
+    }
     shop::runtime()?.block_on(async {
         let env = Env::system();
         let lock = datadir::lock(&config.data_dir)?;
         let store = Arc::new(SqliteAuthStore::open(&Location::in_folder(lock.path(), "auth.db"))?);
         let auth = Auth::open(&env, &config.auth, store).await?;
-        let request = CreateApiKey { name, permissions, expires_at: None };
-        let (_, secret) = auth_service::create_api_key(&auth, &Actor::system(), request).await?;
+        let outcome = work(&auth).await;
         env.stop().await;
-        Ok(secret.expose_secret().to_owned())
+        Ok(outcome?)
     })
 }

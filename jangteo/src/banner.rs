@@ -49,7 +49,7 @@ impl Banner<'_> {
             }
             None => format!(
                 "{email}   {}",
-                say("(비밀번호는 첫 시작 때 보였습니다)", "(the secret was shown at the first start)")
+                say("(비밀번호를 잃었다면: jangteo reset-password)", "(lost it? jangteo reset-password)")
             ),
         };
         row(say("관리자", "Administrator"), &admin);
@@ -106,7 +106,7 @@ mod tests {
     fn tells_the_password_once_and_the_readme_shows_the_same_lines() {
         let english = banner(Some("s3cret-words")).render(false);
         assert!(english.contains("s3cret-words") && english.contains("/dev/mailbox"));
-        assert!(!banner(None).render(false).contains("password"));
+        assert!(!banner(None).render(false).contains("password:"));
         for (readme, korean) in [("README.md", false), ("README.ko.md", true)] {
             let path = format!("{}/../{readme}", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();

@@ -74,6 +74,8 @@ enum Command {
     SandboxProvider(sandbox::SandboxArguments),
     /// Make an API key in a stopped shop and print it
     ApiKey(ApiKeyArguments),
+    /// Give an account of a stopped shop a new password and print it
+    ResetPassword(ResetPasswordArguments),
     /// Print a completion script for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -151,6 +153,15 @@ struct ApiKeyArguments {
     data: DataArguments,
 }
 
+#[derive(Debug, Args)]
+struct ResetPasswordArguments {
+    /// Whose; the administrator's by default
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    #[command(flatten)]
+    data: DataArguments,
+}
+
 /// Does what the arguments say.
 pub fn run(arguments: Arguments) -> ExitCode {
     match dispatch(arguments) {
@@ -196,6 +207,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Some(Command::SandboxProvider(sandbox)) => sandbox::run(&sandbox),
         Some(Command::ApiKey(key)) => {
             println!("{}", crate::api_key::create(&load(&key.data)?, key.name, &key.permissions)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::ResetPassword(reset)) => {
+            println!("{}", crate::reset_password::reset(&load(&reset.data)?, reset.email.as_deref())?);
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Completions { shell }) => {

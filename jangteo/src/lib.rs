@@ -11,6 +11,7 @@ pub mod demo;
 pub mod export;
 pub mod import;
 pub mod openapi;
+pub mod reset_password;
 pub mod run;
 pub mod sandbox;
 pub mod seed;

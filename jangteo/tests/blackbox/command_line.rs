@@ -154,3 +154,29 @@ fn help_and_completions_work() {
         assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}: {}", stderr(&output));
     }
 }
+
+#[tokio::test]
+async fn a_lost_password_is_replaced_and_a_key_is_made_while_the_shop_is_stopped() {
+    let mut shop = Shop::open().await;
+    assert!(shop.stop().success(), "{}", shop.log());
+    let data = shop.data_dir();
+    let reset = run(&["reset-password", "--data-dir", data.to_str().unwrap()]);
+    assert!(reset.status.success(), "{}", stderr(&reset));
+    let password = String::from_utf8(reset.stdout).unwrap().trim().to_owned();
+    let key = run(&["api-key", "robot", "--permission", "orders:read", "--data-dir", data.to_str().unwrap()]);
+    assert!(key.status.success(), "{}", stderr(&key));
+    let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
+    let wrong = run(&["api-key", "robot", "--permission", "everything", "--data-dir", data.to_str().unwrap()]);
+    assert!(stderr(&wrong).contains("orders:read"), "the known ones are named: {}", stderr(&wrong));
+    let unknown = run(&["reset-password", "--email", "nobody@example.com", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+
+    let old = shop.admin.clone();
+    let shop = shop.reopen().await;
+    shop.sign_in(&old.0, &password).await;
+    let refused = json!({"email": old.0, "password": old.1});
+    shop.post("/v1/sessions").json(&refused).send().await.expect(401);
+    shop.get("/v1/orders").bearer(&key).send().await.expect(200);
+    assert_eq!(shop.post("/v1/products").bearer(&key).json(&json!({})).send().await.status, 403);
+    shop.stop_and_verify();
+}

@@ -37,7 +37,8 @@ pub async fn ensure_admin(auth: &Auth, email: &str) -> Result<Option<SecretStrin
     Ok(made.then_some(password))
 }
 
-fn generate_password(auth: &Auth) -> SecretString {
+/// A password that a person can type: 24 characters, 120 bits.
+pub(crate) fn generate_password(auth: &Auth) -> SecretString {
     let bytes: [u8; PASSWORD_CHARS] = auth.env.random_bytes();
     let chars = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
     chars.collect::<String>().into()

@@ -38,6 +38,7 @@ mod http;
 pub mod password;
 pub mod refresh_session;
 pub mod register_account;
+pub mod reset_password;
 pub mod revoke_api_key;
 pub mod rotate_signing_key;
 pub mod secret;
@@ -55,6 +56,7 @@ pub use config::{Config, ConfigError};
 pub use create_api_key::{CreateApiKey, create_api_key};
 pub use ensure_admin::ensure_admin;
 pub use error::Error;
+pub use reset_password::reset_password;
 pub use verify::verify;
 
 use store::{AuthStore, SqliteAuthStore};
