@@ -14,8 +14,8 @@ use crate::{Problem, idempotency::IdempotencyKey};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_LEN_MAX: usize = 255;
-/// Callers without any credential share one name space, and an answer may hold a secret (a new cart's
-/// guest token): a key that strangers could guess or hit by accident would hand it to them.
+/// Callers without any credential share one name space: a key that another could guess or hit by accident
+/// would hand over an answer that is not theirs.
 const STRANGERS_KEY_LEN_MIN: usize = 16;
 
 /// A JSON body (an empty one counts as `{}`) and the caller's `Idempotency-Key`.

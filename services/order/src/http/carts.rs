@@ -27,12 +27,13 @@ use crate::{cart_view::CartView, change_cart::CartTarget, config::ShippingMethod
 /// Create a cart
 ///
 /// Signed in, the cart belongs to the account. Otherwise the answer has a `guest_token`, once: whoever sends it
-/// as `Guest-Token` owns the cart and the order it becomes.
+/// as `Guest-Token` owns the cart and the order it becomes. An answer with such a secret is not kept to be given
+/// again, so a guest who repeats this request gets another cart; the first one lapses by itself.
 #[utoipa::path(
     post, path = "/v1/carts", tag = "cart", request_body = CreateCartRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
-            description = "Makes repeating this request safe; at least 16 random characters without a token."),
+            description = "Makes repeating this request safe for the signed-in; has no effect for guests."),
         ("Accept-Language" = Option<String>, Header, description = "The language of mails, unless `locale` says it."),
     ),
     security((), ("bearer" = [])),
@@ -45,11 +46,13 @@ pub(super) async fn create_cart(
     request: Keyed<CreateCartRequest>,
 ) -> Result<Response, Problem> {
     let new = request.body.check(accepted)?;
-    let _held = match take_turn(&state.idempotency, request.key.as_ref()).await? {
+    // The answer to a guest holds a secret, and what is kept is kept in plain text.
+    let key = request.key.filter(|_| caller.0.account().is_some());
+    let _held = match take_turn(&state.idempotency, key.as_ref()).await? {
         Turn::Done(response) => return Ok(response),
         mine @ Turn::Mine(_) => mine,
     };
-    let receipt = request.key.map(|key| Receipt::new(key, created_answer));
+    let receipt = key.map(|key| Receipt::new(key, created_answer));
     let cart = state.service.create_cart(&shopper(caller, GuestToken(None)), new, receipt).await?;
     respond(created_answer(&cart))
 }

@@ -233,6 +233,27 @@ async fn placing_is_idempotent_by_key() {
 }
 
 #[tokio::test]
+async fn the_token_of_a_guest_is_never_kept() {
+    let site = Site::open().await;
+    let create = || post("/v1/carts", complete_cart()).key("0123456789abcdef");
+    let (first, again) = (site.send(create()).await, site.send(create()).await);
+    assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
+    assert_ne!(first.body["id"], again.body["id"], "whoever guesses the key gets a cart of their own");
+    let token = text(&first.body["guest_token"]);
+    let kept = site.running.store.database().read(move |connection| {
+        let sql = "SELECT count(*) FROM idempotency WHERE instr(body, CAST(?1 AS BLOB)) > 0";
+        Ok::<i64, chassis::StoreError>(connection.query_row(sql, [token], |row| row.get(0))?)
+    });
+    assert_eq!(kept.await.unwrap(), 0);
+
+    let buyer = site.auth.account_token(id(7), &[]);
+    let create = || post("/v1/carts", complete_cart()).bearer(&buyer).key("mine");
+    let (first, again) = (site.send(create()).await, site.send(create()).await);
+    assert_eq!(first.body["id"], again.body["id"], "an account gets its answer again");
+    site.env.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_in_flight_is_refused() {
     let site = Site::open().await;
     let (cart, token) = site.guest_cart().await;
