@@ -230,6 +230,7 @@ impl Reason {
             }
             "expired_card" => ("카드의 유효기간이 지났습니다.", "The card has expired."),
             "out_of_stock" => ("재고가 부족합니다.", "The goods are out of stock."),
+            "authorization_lost" => ("결제 승인이 취소되었습니다.", "The payment was withdrawn before it was taken."),
             "payment_timed_out" => ("결제 시간이 지났습니다.", "The payment did not arrive in time."),
             "requested_by_customer" => ("고객님의 요청", "As you asked."),
             code if looks_like_code(code) => return None,

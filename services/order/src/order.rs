@@ -23,6 +23,8 @@ use self::{
 
 /// The reason that customers read when nobody paid in time.
 pub(crate) const PAYMENT_TIMED_OUT: &str = "payment_timed_out";
+/// The reason that customers read when the provider let go of the money before it was taken.
+pub(crate) const AUTHORIZATION_LOST: &str = "authorization_lost";
 /// The reason that customers read when the goods were gone after the payment.
 pub(crate) const OUT_OF_STOCK: &str = "out_of_stock";
 

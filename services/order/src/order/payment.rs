@@ -12,7 +12,7 @@ use contracts::{
 use jiff::Timestamp;
 
 use super::{
-    Order,
+    AUTHORIZATION_LOST, Order,
     fact::{Authorized, Because, Captured, Confirmed, Declined, Fact, RefundFailed, Refunded, Voided},
     refund::{Refund, RefundStatus},
     status,
@@ -130,12 +130,17 @@ impl Order {
         vec![Fact::PaymentCaptured(Captured { payment_id, captured_total })]
     }
 
-    /// Notes that the authorization was let go.
+    /// Decides what follows from the authorization being let go. Payment does that for orders that have ended;
+    /// if the provider did it by itself, nobody pays for this one any more.
     pub(crate) fn payment_voided(&self, event: &PaymentVoided) -> Vec<Fact> {
         if self.payment.voided {
             return Vec::new();
         }
-        vec![Fact::PaymentVoided(Voided { payment_id: event.payment_id })]
+        let mut facts = vec![Fact::PaymentVoided(Voided { payment_id: event.payment_id })];
+        if self.payment.captured.amount_minor == 0 {
+            facts.extend(self.cancel(AUTHORIZATION_LOST.to_owned()).unwrap_or_default());
+        }
+        facts
     }
 
     /// Notes money that went back. A refund that nobody requested is named after the event.

@@ -180,6 +180,19 @@ fn cancelling_puts_goods_back_that_were_taken() {
 }
 
 #[test]
+fn an_order_whose_money_was_let_go_is_not_delivered() {
+    let mut history = History::confirmed();
+    let said = history.let_happen(history.order.payment_voided(&voided()));
+    assert!(
+        matches!(said.as_slice(), [OrderEvent::Cancelled(ended)] if ended.reason == AUTHORIZATION_LOST && ended.restock)
+    );
+    assert!(history.order.payment_voided(&voided()).is_empty());
+    let mut paid = History::paid();
+    paid.let_happen(paid.order.payment_voided(&voided()));
+    assert_eq!(paid.order.status, OrderStatus::Confirmed, "what was taken is not let go");
+}
+
+#[test]
 fn goods_that_are_gone_are_not_put_back() {
     let mut history = History::paid();
     let said = history.let_happen(history.order.run_out_of_stock());
