@@ -126,6 +126,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     start("product-stock", &[OrderEvent::TOPIC], Arc::new(orders));
     start("product-search", &[ProductEvent::TOPIC], Arc::new(feed));
     env.spawn("expire-holds", settle_order::expire_holds(env.clone(), Arc::clone(&store)));
+    env.spawn("forget-ended-holds", settle_order::forget_ended_holds(env.clone(), Arc::clone(&store)));
     Ok(Running { service, api: Arc::clone(&product) as _, product, store })
 }
 

@@ -12,12 +12,18 @@ use contracts::{
     order::{OrderEnded, OrderEvent},
     product::ReserveLine,
 };
+use jiff::Timestamp;
 
 use crate::store::{CommitStock, EndOrder, ProductStore, Stamp};
 
 /// Holds that lapse in one commit.
 const EXPIRE_LEN: u32 = 200;
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
+/// Ended holds are remembered for longer than any event about their orders can be late.
+const ENDED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+const FORGET_INTERVAL: Duration = Duration::from_secs(3600);
+/// Ended holds forgotten in one commit.
+const FORGET_LEN: u32 = 500;
 
 /// Consumes `order.events`.
 pub(crate) struct OrderConsumer {
@@ -84,6 +90,26 @@ pub(crate) async fn expire_holds(env: Env, store: Arc<dyn ProductStore>) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Forgets holds that ended long ago, until the process stops.
+pub(crate) async fn forget_ended_holds(env: Env, store: Arc<dyn ProductStore>) {
+    loop {
+        let before = env.now().checked_sub(ENDED_KEPT).unwrap_or(Timestamp::MIN);
+        let pause = match store.forget_ended(before, FORGET_LEN).await {
+            Ok(forgotten) if forgotten == FORGET_LEN as usize => Duration::from_millis(100),
+            Ok(_) => FORGET_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "holds that ended long ago stay for now");
+                FORGET_INTERVAL
+            }
+        };
+        tokio::select! {
+            biased;
+            () = env.stopping() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -338,6 +338,8 @@ pub trait ProductStore: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Lets holds lapse that are due, at most `limit`; says how many.
     async fn expire(&self, limit: u32, stamp: Stamp) -> Result<usize, StoreError>;
+    /// Forgets holds that were given back or lapsed before `before`, at most `limit`; says how many.
+    async fn forget_ended(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
     /// Makes a category.
     async fn create_category(&self, category: Category, record: Option<Record>) -> Result<(), CategoryError>;

@@ -46,7 +46,7 @@ macro_rules! product_store_contract {
         $crate::product_store_contract!(@ $open, settling: [
             confirmed_orders_take_what_they_held, a_lapsed_hold_takes_stock_anew, a_lapsed_hold_that_is_sold_fails,
             an_unknown_hold_takes_stock, ended_orders_give_back_once, returns_are_not_put_back_twice,
-            expiry_races_commit, backorder_can_be_ended_while_units_are_owed,
+            expiry_races_commit, ended_holds_are_forgotten, backorder_can_be_ended_while_units_are_owed,
         ]);
     };
     (@ $open:expr, $module:ident: [$($name:ident),* $(,)?]) => {

@@ -19,6 +19,7 @@ use contracts::{
     order::{OrderId, RestockLine},
     product::{ProductId, QuoteRequest, Reservation, ReservationId, ReserveRequest, VariantId, VariantQuote},
 };
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
@@ -205,6 +206,10 @@ impl ProductStore for SqliteProductStore {
             return Ok(0);
         }
         self.write(move |transaction| settling::expire(transaction, limit, &mut stamp)).await
+    }
+
+    async fn forget_ended(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.database.write(move |transaction| settling::forget_ended(transaction, before, limit)).await
     }
 
     async fn create_category(&self, category: Category, record: Option<Record>) -> Result<(), CategoryError> {

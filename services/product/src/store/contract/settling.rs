@@ -158,3 +158,25 @@ pub async fn backorder_can_be_ended_while_units_are_owed(shop: Shop) {
     assert_eq!(shop.level(id).await, (-1, 0));
     shop.check().await;
 }
+
+pub async fn ended_holds_are_forgotten(shop: Shop) {
+    let id = shop.stocked("a", 9).await;
+    let lines = [(id, 1)];
+    let (released, sold) = (shop.reserve(&lines).await, shop.reserve(&lines).await);
+    shop.store.release(released, shop.stamp()).await.unwrap();
+    let commit = shop.commit(sold, &lines).await;
+    shop.reserve(&lines).await;
+    shop.lapse().await;
+    let live = shop.reserve(&lines).await;
+    let now = shop.env.now();
+    let long_ago = now - std::time::Duration::from_secs(3600);
+    assert_eq!(shop.store.forget_ended(long_ago, 10).await.unwrap(), 0, "they have not ended long ago");
+    let forget = || shop.store.forget_ended(now + std::time::Duration::from_secs(9999), 10);
+    assert_eq!(forget().await.unwrap(), 2, "the one given back and the one that lapsed");
+    assert_eq!(forget().await.unwrap(), 0);
+    shop.end(&commit, true).await;
+    assert_eq!(shop.level(id).await, (9, 1), "what was sold can still be called off");
+    shop.commit(live, &lines).await;
+    assert_eq!(shop.level(id).await, (8, 0));
+    shop.check().await;
+}

@@ -4,7 +4,7 @@ use chassis::{idempotency, outbox, sqlite::Schema};
 
 /// Tables of product-service.
 pub(crate) const SCHEMA: Schema =
-    Schema { name: "product", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES] };
+    Schema { name: "product", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES, AGE_OF_ENDED] };
 
 /// `products.doc` is the whole product, `products.view` its public form; the other columns are what lists
 /// filter and sort by. Every combination of filters has an index that yields its rows in order, so that a
@@ -116,3 +116,7 @@ const TABLES: &str = "
         PRIMARY KEY (order_id, variant_id)
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// Finds the ended reservations that may be forgotten.
+const AGE_OF_ENDED: &str =
+    "CREATE INDEX reservations_ended ON reservations (expires_at) WHERE state IN ('released', 'expired')";

@@ -6,6 +6,7 @@ use contracts::{
     order::{OrderId, RestockLine},
     product::{ProductEvent, Reservation, ReservationId, StockCommitFailed},
 };
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
@@ -194,4 +195,15 @@ pub(super) fn expire(transaction: &Connection, limit: u32, stamp: &mut Stamp) ->
         }
     }
     Ok((due.len(), flips.show(transaction, stamp)?))
+}
+
+/// Forgets ended holds. Those that were committed stay: their orders may still be called off.
+pub(super) fn forget_ended(transaction: &Connection, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "DELETE FROM reservations WHERE id IN (
+                 SELECT id FROM reservations WHERE state IN ('released', 'expired') AND expires_at < ?1
+                 ORDER BY expires_at LIMIT ?2)",
+        )?
+        .execute((before.as_microsecond(), limit))?)
 }
