@@ -25,6 +25,7 @@ mod orders;
 mod report;
 mod shop;
 mod size;
+mod slow_disk;
 
 use report::Report;
 
@@ -65,6 +66,10 @@ struct Arguments {
     /// Where the figures go, in JSON
     #[arg(long, value_name = "FILE", default_value = "bench/results/latest.json")]
     out: PathBuf,
+    /// As on a disk with so many syncs a second, such as 510: the orders of a fast and of a slow disk are
+    /// limited by different things
+    #[arg(long, value_name = "SYNCS")]
+    slow_disk: Option<u32>,
     /// Fail if a target is missed
     #[arg(long)]
     strict: bool,
@@ -123,6 +128,9 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(Hidden::BareServer { listen, body, headers }) = &arguments.hidden {
         return bare::serve(*listen, body, headers);
+    }
+    if let Some(syncs_per_second) = arguments.slow_disk {
+        slow_disk::enter(syncs_per_second, &arguments.dir)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(&arguments))
