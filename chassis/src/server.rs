@@ -14,6 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::body::BodyError;
 use crate::Env;
 
 /// Connections that the kernel keeps until they are accepted.

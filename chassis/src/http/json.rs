@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
 use super::wording;
-use crate::Problem;
+use crate::{Problem, server::BodyError};
 
 /// A JSON body: `application/json`, nothing after the value, every mistake named by its JSON pointer.
 #[derive(Debug, Clone)]
@@ -40,6 +40,11 @@ pub(super) async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Re
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(inner) if inner.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(ErrorCode::PayloadTooLarge, "The body is larger than this operation takes.")
+        }
+        slow if BodyError::is_too_slow(&slow) => {
+            Problem::new(ErrorCode::InvalidRequest, "The body stood still for too long; send it again, without pauses.")
+                .status(StatusCode::REQUEST_TIMEOUT)
+                .kind("body_too_slow")
         }
         other => Problem::new(ErrorCode::InvalidRequest, "The body did not arrive completely.")
             .kind("body_incomplete")

@@ -13,11 +13,25 @@ use tokio::time::{Sleep, sleep};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(crate) enum BodyError {
     #[error("the body stood still for too long")]
     TooSlow,
     #[error(transparent)]
     Hyper(#[from] hyper::Error),
+}
+
+impl BodyError {
+    /// True if `error`, or what it stems from, is a body that stood still.
+    pub(crate) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if matches!(error.downcast_ref(), Some(Self::TooSlow)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
 }
 
 /// Fails when no byte comes for `limit`.

@@ -48,8 +48,9 @@ impl<S: Clone> Settings<S> {
             .timer(TokioTimer::new())
             .header_read_timeout(config.header_read_timeout)
             .max_buf_size(config.header_bytes_max.max(BUFFER_BYTES_MIN))
-            .max_header_size(config.header_bytes_max)
-            .pipeline_flush(true);
+            .max_header_size(config.header_bytes_max);
+        // No `pipeline_flush`: with it, answers wait for as long as anything unread is buffered, so that half a
+        // request delays the answer before it, and a head that cannot be parsed is never answered at all.
         Self { builder, service, body_timeout: config.body_timeout, request_timeout: config.request_timeout }
     }
 

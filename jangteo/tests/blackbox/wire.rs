@@ -8,7 +8,7 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use crate::shop::Shop;
+use crate::shop::{Reply, Shop};
 
 /// Limits short enough to wait for.
 const HURRIED: &str = "[server]\nheader_read_timeout_ms = 400\nbody_timeout_ms = 400\n";
@@ -76,7 +76,10 @@ async fn slow_clients_are_cut_off_and_keep_nobody_waiting() {
         let answer = one.await.unwrap();
         let still_body = n % 2 == 1;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
-        assert!(!still_body || answer.contains("urn:jangteo:problem:"), "the client with a slow body is told: {answer:?}");
+        assert!(
+            !still_body || answer.contains("urn:jangteo:problem:"),
+            "the client with a slow body is told: {answer:?}"
+        );
     }
     assert!(!shop.log().contains("panicked"), "{}", shop.log());
 }
@@ -85,12 +88,10 @@ async fn slow_clients_are_cut_off_and_keep_nobody_waiting() {
 async fn a_reader_that_does_not_read_is_cut_off() {
     let shop = Shop::open_with(HURRIED).await;
     let mut stream = connect(&shop).await;
-    let request = b"GET /openapi.json HTTP/1.1\r\nhost: shop\r\n\r\n".repeat(2000);
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: shop\r\n\r\n".repeat(500_000);
     // Sooner or later neither side can send: the shop must be the one to give up.
-    let sent = timeout(SOON, stream.write_all(&request)).await.expect("the shop never gave up");
-    let mut rest = Vec::new();
-    let read = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("the shop never gave up");
-    assert!(sent.is_err() || read.is_err() || rest.len() < 2000 * 50_000, "everything was sent after all");
+    let sent = timeout(SOON, stream.write_all(&requests)).await.expect("the shop never gave up");
+    assert!(sent.is_err(), "nobody answers half a million requests into the void");
     shop.get("/v1/products?limit=1").send().await.expect(200);
 }
 
@@ -177,17 +178,19 @@ async fn old_and_rare_forms_of_http_work() {
     }
 }
 
+async fn preflight(shop: &Shop, origin: &str) -> Reply {
+    shop.call(http::Method::OPTIONS, "/v1/orders")
+        .header("origin", origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type, guest-token, idempotency-key")
+        .send()
+        .await
+}
+
 #[tokio::test]
 async fn browsers_on_other_origins_may_ask_first() {
     let shop = Shop::open().await;
-    let preflight = |shop: &Shop, origin: &str| {
-        shop.call(http::Method::OPTIONS, "/v1/orders")
-            .header("origin", origin)
-            .header("access-control-request-method", "POST")
-            .header("access-control-request-headers", "content-type, guest-token, idempotency-key")
-            .raw("")
-    };
-    let reply = preflight(&shop, "https://storefront.example").send().await.expect(204);
+    let reply = preflight(&shop, "https://storefront.example").await.expect(204);
     assert_eq!(reply.headers["access-control-allow-origin"], "*");
     let allowed = reply.headers["access-control-allow-headers"].to_str().unwrap();
     for header in ["content-type", "guest-token", "idempotency-key", "if-match", "authorization"] {
@@ -201,8 +204,8 @@ async fn browsers_on_other_origins_may_ask_first() {
     assert_eq!(lost.headers["access-control-allow-origin"], "*");
 
     let strict = Shop::open_with("[gateway]\ncors_origins = [\"https://storefront.example\"]\n").await;
-    let reply = preflight(&strict, "https://storefront.example").send().await.expect(204);
+    let reply = preflight(&strict, "https://storefront.example").await.expect(204);
     assert_eq!(reply.headers["access-control-allow-origin"], "https://storefront.example");
-    let reply = preflight(&strict, "https://evil.example").send().await;
+    let reply = preflight(&strict, "https://evil.example").await;
     assert!(!reply.headers.contains_key("access-control-allow-origin"), "{:?}", reply.headers);
 }
