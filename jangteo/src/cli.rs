@@ -9,7 +9,7 @@ use contracts::{Currency, Locale};
 
 use crate::{
     config::{self, Config},
-    export, import, openapi, run, sandbox, verify,
+    dead_letters, export, import, openapi, run, sandbox, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -63,6 +63,8 @@ enum Command {
     Export(ExportArguments),
     /// Check every invariant on the data of a stopped shop
     Verify(DataArguments),
+    /// Show what the services of a stopped shop gave up, have it handled again, or drop it
+    DeadLetters(DeadLettersArguments),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -154,6 +156,18 @@ struct ApiKeyArguments {
 }
 
 #[derive(Debug, Args)]
+struct DeadLettersArguments {
+    /// Have this one handled again when the shop starts; repeat for more, or say all
+    #[arg(long, value_name = "ID")]
+    replay: Vec<String>,
+    /// Drop this one for good; repeat for more
+    #[arg(long, value_name = "ID", conflicts_with = "replay")]
+    discard: Vec<String>,
+    #[command(flatten)]
+    data: DataArguments,
+}
+
+#[derive(Debug, Args)]
 struct ResetPasswordArguments {
     /// Whose; the administrator's by default
     #[arg(long, value_name = "ADDRESS")]
@@ -196,6 +210,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
             })
         }
         Some(Command::Verify(data)) => verify::run(&load(&data)?),
+        Some(Command::DeadLetters(DeadLettersArguments { replay, discard, data })) => {
+            dead_letters::run(&load(&data)?, &dead_letters::Wishes { replay, discard })
+        }
         Some(Command::Config { command: ConfigCommand::Check { config } }) => {
             print!("{}", config::check(config.as_deref())?);
             Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ pub mod banner;
 mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod demo;
 pub mod export;
 pub mod import;

@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use chassis::{Env, datadir, queue::EmbeddedQueue, sqlite::Location};
+use chassis::{Env, bus::EmbeddedBus, datadir, queue::EmbeddedQueue, sqlite::Location};
 
-use crate::{config::Config, shop};
+use crate::{config::Config, dead_letters, shop};
 
 /// Checks everything and prints what does not hold; exit code 1 if anything does not.
 pub fn run(config: &Config) -> Result<ExitCode> {
@@ -33,9 +33,13 @@ async fn verify(config: &Config) -> Result<Vec<String>> {
     let product = product_service::store::sqlite::SqliteProductStore::open(&at("product.db"))?;
     violations.extend(product_service::verify::verify(&product).await?);
     // Products can be imported before the shop has ever run; the other stores come with its first start.
-    let others = ["auth.db", "order.db", "payment.db", "notification.db", "queue.db"];
+    let others = ["auth.db", "order.db", "payment.db", "notification.db", "bus.db", "queue.db"];
     if others.iter().any(|name| lock.path().join(name).exists()) {
         let queue = EmbeddedQueue::open(&env, &at("queue.db"))?;
+        let bus = EmbeddedBus::open(&env, &at("bus.db"))?;
+        // Each is an effect that never came about: money or goods. `jangteo dead-letters` mends it.
+        let given_up = dead_letters::list(&*bus, &*queue).await?;
+        violations.extend(given_up.iter().filter(|given_up| !given_up.is_mail()).map(ToString::to_string));
         violations.extend(auth_service::verify(&auth_service::store::SqliteAuthStore::open(&at("auth.db"))?).await?);
         let order = order_service::SqliteStore::open(&at("order.db"))?;
         violations.extend(order_service::verify::verify(&order).await?);
