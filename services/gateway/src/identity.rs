@@ -50,16 +50,25 @@ impl Identity {
         Ok(caller)
     }
 
+    /// True if only auth can tell who asks: an API key that was not exchanged lately. Auth keeps a record of
+    /// each that it refuses, so nobody may make it do that without limit.
+    pub(crate) fn has_to_ask(&self, headers: &HeaderMap) -> bool {
+        let Ok(Some(token)) = bearer(headers) else { return false };
+        token.starts_with(API_KEY_PREFIX) && self.known(&digest(token)).is_none()
+    }
+
+    fn known(&self, digest: &[u8; 32]) -> Option<Exchanged> {
+        let now = self.env.now();
+        self.exchanged.get(digest).filter(|known| now < known.renew_at)
+    }
+
     async fn exchange(&self, key: &str) -> Result<Exchanged, Problem> {
         let refuse = |error: AuthError| Problem::new(error.code(), error.to_string());
         if key.len() > API_KEY_LEN_MAX {
             return Err(refuse(AuthError::InvalidApiKey));
         }
-        let digest: [u8; 32] = Sha256::digest(key).into();
-        let now = self.env.now();
-        if let Some(known) = self.exchanged.get(&digest)
-            && now < known.renew_at
-        {
+        let digest = digest(key);
+        if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
         let grant = self.auth.exchange_api_key(key).await.map_err(|error| {
@@ -69,9 +78,13 @@ impl Identity {
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {}", grant.access_token)).map_err(Problem::internal)?;
         authorization.set_sensitive(true);
-        let renew_at = grant.expires_at.checked_sub(RENEW_BEFORE).unwrap_or(now);
+        let renew_at = grant.expires_at.checked_sub(RENEW_BEFORE).unwrap_or(grant.expires_at);
         let exchanged = Exchanged { authorization, access_token: grant.access_token.into(), renew_at };
         self.exchanged.insert(digest, exchanged.clone());
         Ok(exchanged)
     }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
 }

@@ -83,6 +83,15 @@ impl Limiter {
 
     /// Counts one request of `client`, if it is allowed.
     pub(crate) fn take(&self, client: Client, now: Timestamp) -> Allowance {
+        self.allow(client, now, true)
+    }
+
+    /// What [`Self::take`] would answer.
+    pub(crate) fn peek(&self, client: Client, now: Timestamp) -> Allowance {
+        self.allow(client, now, false)
+    }
+
+    fn allow(&self, client: Client, now: Timestamp, count: bool) -> Allowance {
         let now = nanos(now);
         let capacity = self.interval.saturating_mul(u64::from(self.burst));
         let shard = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or(0);
@@ -94,10 +103,12 @@ impl Limiter {
         if ahead > capacity {
             return self.allowance(0, Some(Duration::from_nanos(ahead - capacity)));
         }
-        if clients.len() >= self.shard_len_max && !clients.contains_key(&client) {
-            make_room(&mut clients, now);
+        if count {
+            if clients.len() >= self.shard_len_max && !clients.contains_key(&client) {
+                make_room(&mut clients, now);
+            }
+            clients.insert(client, next);
         }
-        clients.insert(client, next);
         self.allowance((capacity - ahead) / self.interval, None)
     }
 

@@ -187,8 +187,16 @@ impl Proxy {
     /// Finds out who asks and counts the request; the answer if it may not go on.
     async fn admit(&self, route: &Route, parts: &mut Parts, address: IpAddr) -> Result<Allowance, Response> {
         let limiter = self.limits.of(route.class, &parts.method);
+        // Whoever guesses at tokens is counted by address, and asks auth no more once that is used up.
+        if self.identity.has_to_ask(&parts.headers)
+            && let stranger = limiter.peek(Client::at(address), self.env.now())
+            && let Some(wait) = stranger.refused
+        {
+            let mut response = too_many(wait).into_response();
+            show(stranger, &mut response);
+            return Err(response);
+        }
         let identified = self.identity.find(&mut parts.headers).await;
-        // Whoever guesses at tokens is counted by address.
         let client = identified.as_ref().map_or(Client::at(address), |caller| Client::of(caller, address));
         let allowance = limiter.take(client, self.env.now());
         let problem = match (allowance.refused, identified) {

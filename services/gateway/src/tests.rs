@@ -264,6 +264,23 @@ async fn clients_are_limited_each_for_themselves_by_class() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_at_keys_soon_asks_auth_no_more() {
+    let rate = Rates { read: Quota::new(60, 2), ..Rates::default() };
+    let scene = scene_with(GatewayConfig { rate, ..GatewayConfig::default() }, Vec::new());
+    let program = Caller::ApiKey { id: scene.env.new_id(), permissions: Vec::new() };
+    let key = format!("Bearer {}", scene.auth.add_api_key(program));
+    assert_eq!(scene.get("/v1/products", &[("authorization", &key)]).await.status, 200);
+    let mut statuses = Vec::new();
+    for guess in 0..5 {
+        let guess = format!("Bearer jgt_{guess:064}");
+        statuses.push(scene.get("/v1/products", &[("authorization", &guess)]).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 429, 429, 429]);
+    assert_eq!(scene.auth.exchange_calls.load(Ordering::SeqCst), 3, "of the guesses two");
+    assert_eq!(scene.get("/v1/products", &[("authorization", &key)]).await.status, 200, "a known key goes on");
+}
+
+#[tokio::test]
 async fn bodies_are_bounded_by_the_route_whether_they_say_so_or_not() {
     let scene = scene();
     let mib = || vec![b'x'; 1024 * 1024];
