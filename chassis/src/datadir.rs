@@ -95,13 +95,23 @@ impl DataDirLock {
     }
 }
 
+/// Nobody else on this machine may look into a new folder: it holds people's addresses and the key that signs
+/// tokens. One that exists keeps the mode that its owner chose.
+fn create(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Takes the folder at `path` for this process; creates it if it does not exist.
 pub fn lock(path: &Path) -> Result<DataDirLock, DataDirError> {
     if path.exists() && !path.is_dir() {
         return Err(DataDirError::NotADirectory { path: path.to_owned() });
     }
     let failed = |error| not_writable(path, error);
-    fs::create_dir_all(path).map_err(failed)?;
+    create(path).map_err(failed)?;
     let mut options = OpenOptions::new();
     let mut file =
         options.read(true).write(true).create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(failed)?;
@@ -173,6 +183,20 @@ mod tests {
         assert!(error.to_string().contains("--data-dir"), "{error}");
         drop(first);
         assert!(!lock(&path).unwrap().is_new());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_folder_is_its_owners_alone_and_an_old_one_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let new = folder.path().join("data");
+        drop(lock(&new).unwrap());
+        assert_eq!(mode(&new), 0o700);
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o750)).unwrap();
+        drop(lock(&new).unwrap());
+        assert_eq!(mode(&new), 0o750);
     }
 
     #[test]

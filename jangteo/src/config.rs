@@ -60,6 +60,13 @@ pub struct Config {
     pub sandbox_provider: sandbox_provider::SandboxConfig,
 }
 
+impl Config {
+    /// True if everybody may read the mails at `/dev/mailbox`: in demo shops only, where nobody is real.
+    pub fn shows_mailbox(&self) -> bool {
+        self.demo.enabled && self.notification.mailbox && self.notification.smtp.is_none()
+    }
+}
+
 /// Section `[demo]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +149,28 @@ mod tests {
         assert_eq!(config.server, ServerConfig::default(), "the file and the code must say the same");
         assert_eq!(config.telemetry, TelemetryConfig::default());
         config.order.check().unwrap();
+    }
+
+    #[test]
+    fn what_the_file_shows_as_examples_is_valid() {
+        let is_setting = |text: &&str| text.starts_with('[') || text.contains(" = ");
+        let uncommented = DEFAULTS.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
+        let examples: Vec<&str> = uncommented.collect();
+        let examples = examples.join("\n");
+        assert!(examples.contains("[payment.providers.sandbox]"), "{examples}");
+        let table: Table = examples.parse().unwrap();
+        let config: Config = Layers::new(DEFAULTS).unwrap().overrides(table).read().unwrap();
+        assert!(config.payment.providers.sandbox.is_some() && config.notification.smtp.is_some());
+    }
+
+    #[test]
+    fn strangers_read_mails_in_demo_shops_only() {
+        let with = |no_demo| {
+            let flags = RunArguments { no_demo, ..RunArguments::default() };
+            Layers::new(DEFAULTS).unwrap().overrides(overrides(&flags)).read::<Config>().unwrap()
+        };
+        assert!(with(false).shows_mailbox());
+        assert!(!with(true).shows_mailbox());
     }
 
     #[test]

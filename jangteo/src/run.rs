@@ -51,7 +51,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<ExitCode> {
         internal_url: &format!("http://{internal_address}"),
         admin: (&config.admin.email, password.as_deref()),
         data_dir: lock.path(),
-        mailbox: config.notification.mailbox && config.notification.smtp.is_none(),
+        mailbox: config.shows_mailbox(),
         demo: config.demo.enabled,
     };
     print!("{}", banner.render(banner::speaks_korean(|name| std::env::var(name).ok())));

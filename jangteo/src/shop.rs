@@ -92,8 +92,8 @@ impl Shop {
             verifier,
             upstreams: services.map(upstream).into(),
         };
-        let mailbox = config.notification.mailbox && config.notification.smtp.is_none();
-        let gateway = gateway::build(GatewayConfig { dev_mailbox: mailbox, ..config.gateway.clone() }, deps)?;
+        let edge = GatewayConfig { dev_mailbox: config.shows_mailbox(), ..config.gateway.clone() };
+        let gateway = gateway::build(edge, deps)?;
         Ok(Self { gateway, auth, product, bus })
     }
 

@@ -48,7 +48,7 @@ use crate::{
 pub struct Config {
     /// Who mails are from; the name before the address signs them: `Jangteo <shop@example.com>`.
     pub from: String,
-    /// Keeps mails in the shop and shows them to everybody at `/dev/mailbox`, unless `smtp` is set.
+    /// Keeps mails in the shop, for `/dev/mailbox`, unless `smtp` is set.
     pub mailbox: bool,
     /// Days that messages are kept after they came to rest; they hold names and addresses.
     pub keep_days: u16,
