@@ -69,8 +69,12 @@ pub struct BusError(pub String);
 /// A durable log of events with consumer groups.
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Appends the records in order; when this returns `Ok`, all are durable.
+    /// Appends the records in order; when this returns `Ok`, consumers see them. They are durable once a later
+    /// [`sync`](Self::sync) has returned: until then the publisher keeps them, to publish them again.
     async fn publish(&self, records: Vec<Record>) -> Result<(), BusError>;
+
+    /// Makes durable what was published so far; does nothing where `publish` does that.
+    async fn sync(&self) -> Result<(), BusError>;
 
     /// Up to `limit` deliveries of `topic` after `offset` (exclusive; 0 for the beginning), waiting until
     /// there is at least one.

@@ -225,7 +225,10 @@ impl Relay {
         Ok(Some(last))
     }
 
-    async fn sweep(&self, published: i64, now: Timestamp) -> Result<(), StoreError> {
+    /// Forgets what was published, once bus and queue have it on disk.
+    async fn sweep(&self, published: i64, now: Timestamp) -> Result<(), String> {
+        self.bus.sync().await.map_err(|error| error.to_string())?;
+        self.queue.sync().await.map_err(|error| error.to_string())?;
         let too_old = now.as_microsecond() - i64::try_from(INBOX_KEPT.as_micros()).unwrap_or(i64::MAX);
         self.database
             .write(move |transaction| {
@@ -234,6 +237,7 @@ impl Relay {
                 Ok(())
             })
             .await
+            .map_err(|error: StoreError| error.to_string())
     }
 }
 

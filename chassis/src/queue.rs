@@ -114,8 +114,12 @@ impl Default for WorkerConfig {
 /// A durable work queue.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Adds jobs; durable on return. Idempotent by job id.
+    /// Adds jobs; idempotent by job id. They are durable once a later [`sync`](Self::sync) has returned: until
+    /// then whoever pushed keeps them, to push them again.
     async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError>;
+
+    /// Makes durable what was pushed so far; does nothing where `push` does that.
+    async fn sync(&self) -> Result<(), QueueError>;
 
     /// Works `queue` off in background tasks until `env` stops. One worker per queue at a time.
     fn start_worker(&self, env: &crate::Env, queue: &'static str, config: WorkerConfig, worker: Arc<dyn Worker>);

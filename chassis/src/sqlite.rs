@@ -3,11 +3,20 @@
 //! All writes of a file go through one thread. It takes every transaction that waits, runs each in a
 //! savepoint of its own, commits them together and only then answers: a hundred callers share one
 //! `fdatasync`, and none hears of an outcome that is not on disk. The queue before it is bounded.
+//!
+//! What can be made again from elsewhere may be written without waiting for the disk
+//! ([`Database::write_unsynced`]); the next synced commit of the file carries it along.
+//!
+//! Reads run on the caller's thread: a look-up takes microseconds, less than handing it to another thread.
+//! What takes longer goes through [`Database::scan`].
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -19,7 +28,8 @@ use crate::StoreError;
 const WRITER_QUEUE_LEN: usize = 1024;
 /// Transactions in one commit at most, so that the first of them does not wait too long.
 const BATCH_LEN_MAX: usize = 256;
-const READERS: usize = 2;
+/// Readers of one file at most, however many cores there are.
+const READERS_MAX: usize = 8;
 const STATEMENTS_CACHED: usize = 128;
 /// `PRAGMA application_id` of all our files: "JANG".
 const APPLICATION_ID: i32 = 0x4a41_4e47;
@@ -94,11 +104,14 @@ pub struct Database {
 }
 
 enum Engine {
-    Threaded { writer: mpsc::Sender<Job>, readers: Readers },
+    Threaded { writer: mpsc::Sender<Job>, readers: Readers, unsynced: Arc<AtomicBool> },
     Inline(Mutex<Connection>),
 }
 
+/// Connections that read. They are opened when they are first needed: most files of a small shop are never
+/// read by two at once.
 struct Readers {
+    path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
@@ -106,7 +119,14 @@ struct Readers {
 /// Tells the caller how its transaction ended, once the commit has or has not happened.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Runs a transaction, if there is one to run it in; `true` keeps its changes.
-type Job = Box<dyn FnOnce(Option<&Connection>) -> (bool, Finish) + Send>;
+type Run = Box<dyn FnOnce(Option<&Connection>) -> (bool, Finish) + Send>;
+
+/// A transaction that waits for the writer.
+struct Job {
+    run: Run,
+    /// Whether its caller is answered only when it is on disk.
+    synced: bool,
+}
 
 impl Database {
     /// Opens or creates the database and brings its schema up to date.
@@ -122,15 +142,15 @@ impl Database {
                 let name = path.display().to_string();
                 let writer = connect(path, false)?;
                 migrate(&writer, &name, schema)?;
-                let idle = (0..READERS).map(|_| connect(path, true)).collect::<Result<Vec<_>, _>>()?;
-                let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) };
+                let readers = Readers::open(path)?;
                 let (sender, receiver) = mpsc::channel(WRITER_QUEUE_LEN);
-                let committed = commits.clone();
+                let unsynced = Arc::new(AtomicBool::new(false));
+                let writer = Writer { connection: writer, commits: commits.clone(), unsynced: Arc::clone(&unsynced) };
                 std::thread::Builder::new()
                     .name(format!("sqlite-{}", schema.name))
-                    .spawn(move || write_loop(&writer, receiver, &committed))
+                    .spawn(move || writer.run(receiver))
                     .map_err(|error| OpenError::Inaccessible { path: name, reason: error.to_string() })?;
-                Engine::Threaded { writer: sender, readers }
+                Engine::Threaded { writer: sender, readers, unsynced }
             }
         };
         Ok(Self { engine: Arc::new(engine), commits })
@@ -139,6 +159,42 @@ impl Database {
     /// Runs `transaction`; its changes are durable when this returns `Ok`, and gone when it returns `Err`.
     pub async fn write<T, E>(
         &self,
+        transaction: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.commit(true, transaction).await
+    }
+
+    /// Runs `transaction` without waiting for the disk: its changes are seen by everybody when this returns
+    /// `Ok` and survive the end of this process; a power cut may undo them, together with all that came after
+    /// them. They are durable once a later [`write`](Self::write) or [`sync`](Self::sync) has returned.
+    ///
+    /// Only for what can be made again from elsewhere, and never for something that the outbox says.
+    pub async fn write_unsynced<T, E>(
+        &self,
+        transaction: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.commit(false, transaction).await
+    }
+
+    /// Makes everything durable that was written so far.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        match &*self.engine {
+            Engine::Threaded { unsynced, .. } if unsynced.load(Ordering::Acquire) => self.write(|_| Ok(())).await,
+            Engine::Threaded { .. } | Engine::Inline(_) => Ok(()),
+        }
+    }
+
+    async fn commit<T, E>(
+        &self,
+        synced: bool,
         transaction: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -156,7 +212,7 @@ impl Database {
             Engine::Threaded { writer, .. } => {
                 let (sender, receiver) = oneshot::channel();
                 let trace = crate::trace::current();
-                let job: Job = Box::new(move |connection| {
+                let run: Run = Box::new(move |connection| {
                     let result = connection
                         .map(|connection| crate::trace::sync_scope(trace, || run_guarded(connection, transaction)));
                     let keep = matches!(result, Some(Ok(_)));
@@ -170,14 +226,14 @@ impl Database {
                     (keep, finish)
                 });
                 let stopped = || StoreError::Unavailable("the writer has stopped".to_owned());
-                writer.send(job).await.map_err(|_| stopped())?;
+                writer.send(Job { run, synced }).await.map_err(|_| stopped())?;
                 receiver.await.map_err(|_| StoreError::Unknown("the writer has stopped".to_owned()))?
             }
         }
     }
 
-    /// Runs `query` on a consistent snapshot.
-    #[expect(clippy::disallowed_methods, reason = "the pool bounds how many threads this takes")]
+    /// Runs `query` on a consistent snapshot, on the caller's thread: for what an index answers at once. It
+    /// holds up whatever else that thread serves.
     pub async fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -188,11 +244,27 @@ impl Database {
             Engine::Threaded { readers, .. } => {
                 let stopped = |_| StoreError::Unavailable("the readers have stopped".to_owned());
                 let _permit = readers.permits.acquire().await.map_err(stopped)?;
-                let engine = Arc::clone(&self.engine);
-                let panicked = |_| StoreError::Corrupt("a query panicked".to_owned());
-                tokio::task::spawn_blocking(move || engine.read(query)).await.map_err(panicked)?
+                readers.run(query)
             }
         }
+    }
+
+    /// The same on a thread of its own: for what reads many rows.
+    #[expect(clippy::disallowed_methods, reason = "the pool bounds how many threads this takes")]
+    pub async fn scan<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let Engine::Threaded { readers, .. } = &*self.engine else { return self.read(query).await };
+        let stopped = |_| StoreError::Unavailable("the readers have stopped".to_owned());
+        let _permit = readers.permits.acquire().await.map_err(stopped)?;
+        let engine = Arc::clone(&self.engine);
+        let scanned = tokio::task::spawn_blocking(move || match &*engine {
+            Engine::Threaded { readers, .. } => readers.run(query),
+            Engine::Inline(connection) => query(&connection.lock().unwrap_or_else(PoisonError::into_inner)),
+        });
+        scanned.await.map_err(|_| StoreError::Corrupt("a query panicked".to_owned()))?
     }
 
     /// Changes whenever something was committed; what waits for new rows waits on this.
@@ -201,13 +273,22 @@ impl Database {
     }
 }
 
-impl Engine {
-    fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        let Self::Threaded { readers, .. } = self else {
-            return Err(StoreError::Corrupt("inline databases have no readers".to_owned()).into());
+impl Readers {
+    fn open(path: &Path) -> Result<Self, OpenError> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        // One more than there are threads that read in passing, so that a scan does not keep one of them waiting.
+        let permits = Semaphore::new((cores + 1).min(READERS_MAX));
+        Ok(Self { path: path.to_owned(), idle: Mutex::new(vec![connect(path, true)?]), permits })
+    }
+
+    /// Runs `query` on a connection that is idle. The caller has a permit.
+    fn run<T, E: From<StoreError>>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = idle().pop();
+        let connection = match known {
+            Some(connection) => connection,
+            None => connect(&self.path, true).map_err(|error| StoreError::Unavailable(error.to_string()))?,
         };
-        let idle = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = idle().pop().ok_or_else(|| StoreError::Unavailable("all readers are busy".to_owned()))?;
         let result = catch_unwind(AssertUnwindSafe(|| snapshot(&connection, query)));
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
@@ -261,49 +342,90 @@ fn commit(connection: &Connection) -> Result<(), StoreError> {
     })
 }
 
-/// Takes whatever waits, commits it together, answers, and starts over until all handles are gone.
-fn write_loop(connection: &Connection, mut jobs: mpsc::Receiver<Job>, commits: &watch::Sender<u64>) {
-    let mut batch: Vec<Job> = Vec::with_capacity(BATCH_LEN_MAX);
-    while jobs.blocking_recv_many(&mut batch, BATCH_LEN_MAX) > 0 {
-        let mut finishers = Vec::with_capacity(batch.len());
-        let committed = commit_together(connection, batch.drain(..), &mut finishers);
-        if committed.is_err() && !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
+/// The one who writes a file, on a thread of its own.
+struct Writer {
+    connection: Connection,
+    commits: watch::Sender<u64>,
+    /// The file may hold commits that are not on disk.
+    unsynced: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Takes whatever waits, commits it together, answers, and starts over until all handles are gone.
+    fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        let connection = &self.connection;
+        let mut batch: Vec<Job> = Vec::with_capacity(BATCH_LEN_MAX);
+        let mut syncs = true;
+        while jobs.blocking_recv_many(&mut batch, BATCH_LEN_MAX) > 0 {
+            let sync = batch.iter().any(|job| job.synced);
+            let mut finishers = Vec::with_capacity(batch.len());
+            let ready = if sync == syncs { Ok(()) } else { set_sync(connection, sync) };
+            syncs = if ready.is_ok() { sync } else { syncs };
+            let committed = self.commit_together(ready, sync, batch.drain(..), &mut finishers);
+            if committed.is_err() && !connection.is_autocommit() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            metrics::histogram!("sqlite_batch_transactions").record(finishers.len() as f64);
+            for finish in finishers {
+                finish(committed.clone());
+            }
+            self.commits.send_modify(|count| *count += 1);
         }
-        metrics::histogram!("sqlite_batch_transactions").record(finishers.len() as f64);
-        for finish in finishers {
-            finish(committed.clone());
+        if self.unsynced.load(Ordering::Acquire) && set_sync(connection, true).is_ok() {
+            let _ = touch(connection);
         }
-        commits.send_modify(|count| *count += 1);
+    }
+
+    /// Runs the jobs in one transaction. Every job is called and its `Finish` collected, also when the
+    /// transaction cannot begin or breaks off: nobody may be left waiting, and nothing may run outside of it.
+    fn commit_together(
+        &self,
+        ready: Result<(), StoreError>,
+        sync: bool,
+        jobs: impl Iterator<Item = Job>,
+        finishers: &mut Vec<Finish>,
+    ) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        let mut outcome = ready.and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
+        for job in jobs {
+            if outcome.is_ok() {
+                outcome = execute(connection, "SAVEPOINT job");
+            }
+            let (keep, finish) = (job.run)(outcome.is_ok().then_some(connection));
+            finishers.push(finish);
+            if outcome.is_ok() && connection.is_autocommit() {
+                // After some errors, such as a full disk, SQLite rolls everything back by itself.
+                outcome = Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
+            }
+            if outcome.is_ok() && !keep {
+                outcome = execute(connection, "ROLLBACK TO job");
+            }
+            if outcome.is_ok() {
+                outcome = execute(connection, "RELEASE job");
+            }
+        }
+        if sync && self.unsynced.load(Ordering::Acquire) {
+            outcome = outcome.and_then(|()| touch(connection));
+        }
+        outcome = outcome.and_then(|()| commit(connection));
+        if !sync {
+            self.unsynced.store(true, Ordering::Release);
+        } else if outcome.is_ok() {
+            self.unsynced.store(false, Ordering::Release);
+        }
+        outcome
     }
 }
 
-/// Runs the jobs in one transaction. Every job is called and its `Finish` collected, also when the
-/// transaction cannot begin or breaks off: nobody may be left waiting, and nothing may run outside of it.
-fn commit_together(
-    connection: &Connection,
-    jobs: impl Iterator<Item = Job>,
-    finishers: &mut Vec<Finish>,
-) -> Result<(), StoreError> {
-    let mut outcome = execute(connection, "BEGIN IMMEDIATE");
-    for job in jobs {
-        if outcome.is_ok() {
-            outcome = execute(connection, "SAVEPOINT job");
-        }
-        let (keep, finish) = job(outcome.is_ok().then_some(connection));
-        finishers.push(finish);
-        if outcome.is_ok() && connection.is_autocommit() {
-            // After some errors, such as a full disk, SQLite rolls everything back by itself.
-            outcome = Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
-        }
-        if outcome.is_ok() && !keep {
-            outcome = execute(connection, "ROLLBACK TO job");
-        }
-        if outcome.is_ok() {
-            outcome = execute(connection, "RELEASE job");
-        }
-    }
-    outcome.and_then(|()| commit(connection))
+/// Whether commits from now on wait for the disk.
+fn set_sync(connection: &Connection, sync: bool) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "NORMAL" })?)
+}
+
+/// Writes something that changes nothing: a commit without changes would not sync what others left behind.
+fn touch(connection: &Connection) -> Result<(), StoreError> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(connection.pragma_update(None, "user_version", version)?)
 }
 
 fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
@@ -323,7 +445,7 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+             PRAGMA cache_size = -2048; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(error)?;
     Ok(connection)

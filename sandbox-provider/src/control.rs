@@ -40,7 +40,7 @@ async fn set_faults(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
 }
 
 async fn totals(State(sandbox): State<Sandbox>) -> Response {
-    match sandbox.database.read(store::totals).await {
+    match sandbox.database.scan(store::totals).await {
         Ok(totals) => Json(totals).into_response(),
         Err(error) => stored(&error),
     }

@@ -215,7 +215,8 @@ async fn perform(sandbox: &Sandbox, operation: Operation, order: Order, key: Opt
         },
     };
     let config = Arc::clone(&sandbox.config);
-    let done = sandbox.database.write(move |transaction| operation::perform(transaction, &config, &call)).await;
+    let done =
+        sandbox.database.write_unsynced(move |transaction| operation::perform(transaction, &config, &call)).await;
     let done = match done {
         Ok(done) => done,
         Err(error) => return stored(&error),

@@ -1,4 +1,5 @@
-//! The provider's books: one SQLite file, every operation one transaction.
+//! The provider's books: one SQLite file, every operation one transaction. They outlive the process, but nobody
+//! waits for the disk: a real provider's disk is not ours, and its work is no part of our figures.
 
 use chassis::{
     StoreError,

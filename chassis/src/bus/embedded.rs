@@ -1,7 +1,8 @@
 //! The bus in one SQLite file: a log that needs no server.
 //!
-//! A record is durable when `publish` returns. Consumer groups that keep up read from memory; a group
-//! that was away reads the file until it has caught up.
+//! A record is in the file when `publish` returns and on disk after `sync`: its publisher's outbox holds it
+//! until then. Consumer groups that keep up read from memory; a group that was away reads the file until it
+//! has caught up.
 
 mod append;
 mod log;
@@ -121,6 +122,10 @@ impl Bus for EmbeddedBus {
         self.appender.append(Append::Records(records)).await.map(|_| ())
     }
 
+    async fn sync(&self) -> Result<(), BusError> {
+        Ok(self.database.sync().await?)
+    }
+
     async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
         let mut changes = self.appender.tail.changes(topic);
         loop {
@@ -164,7 +169,9 @@ impl Bus for EmbeddedBus {
     }
 
     async fn replay_dead_letter(&self, id: u64) -> Result<bool, BusError> {
-        self.appender.append(Append::DeadLetter(id)).await
+        let replayed = self.appender.append(Append::DeadLetter(id)).await?;
+        self.sync().await?;
+        Ok(replayed)
     }
 
     async fn discard_dead_letter(&self, id: u64) -> Result<bool, BusError> {

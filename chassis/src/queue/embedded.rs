@@ -1,6 +1,7 @@
 //! The queue in one SQLite file: needs no server.
 //!
-//! A job is durable when `push` returns and goes to its worker without being read again. What cannot run
+//! A job is in the file when `push` returns and on disk after `sync`: the outbox it came from holds it until
+//! then. It goes to its worker without being read again. What cannot run
 //! yet stays in the file only, so that memory is bounded by what runs, not by what waits.
 
 mod journal;
@@ -76,6 +77,10 @@ impl Queue for EmbeddedQueue {
         self.journal.push(Push::New(jobs.into_iter().map(Arc::new).collect())).await.map(|_| ())
     }
 
+    async fn sync(&self) -> Result<(), QueueError> {
+        Ok(self.journal.database.sync().await?)
+    }
+
     fn start_worker(&self, env: &Env, queue: &'static str, config: WorkerConfig, worker: Arc<dyn Worker>) {
         let changed = {
             let mut board = self.journal.board();
@@ -96,7 +101,11 @@ impl Queue for EmbeddedQueue {
 
     async fn replay_dead_job(&self, id: EventId) -> Result<bool, QueueError> {
         match self.journal.database.read(move |connection| table::find_dead(connection, id)).await? {
-            Some(dead) => self.journal.push(Push::Replay(Arc::new(dead.job))).await,
+            Some(dead) => {
+                let replayed = self.journal.push(Push::Replay(Arc::new(dead.job))).await?;
+                self.sync().await?;
+                Ok(replayed)
+            }
             None => Ok(false),
         }
     }

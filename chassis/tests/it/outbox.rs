@@ -29,10 +29,11 @@ use tokio::sync::watch;
 const SCHEMA: Schema = Schema { name: "test", migrations: &[outbox::SCHEMA] };
 const TOPIC: &str = PaymentEvent::TOPIC;
 
-/// A bus that refuses the first publishes, or takes one and never answers.
+/// A bus that refuses the first publishes, or takes one and never answers, or does not sync at first.
 struct Troubled {
     bus: Arc<EmbeddedBus>,
     refusals: AtomicU32,
+    sync_failures: AtomicU32,
     silent: bool,
 }
 
@@ -48,6 +49,13 @@ impl Bus for Troubled {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+    async fn sync(&self) -> Result<(), BusError> {
+        let fail = |left: u32| left.checked_sub(1);
+        if self.sync_failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail).is_ok() {
+            return Err(BusError("the disk does not answer".to_owned()));
+        }
+        self.bus.sync().await
     }
     async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
         self.bus.fetch(topic, offset, limit).await
@@ -89,9 +97,15 @@ impl Shop {
     }
 
     fn start_relay(&self, env: &Env, refusals: u32, silent: bool) {
-        let bus = Arc::new(Troubled { bus: Arc::clone(&self.bus), refusals: AtomicU32::new(refusals), silent });
+        let refusals = AtomicU32::new(refusals);
+        self.start_relay_to(env, Troubled { bus: Arc::clone(&self.bus), refusals, sync_failures: 0.into(), silent });
+    }
+
+    fn start_relay_to(&self, env: &Env, bus: Troubled) -> Arc<Troubled> {
+        let bus = Arc::new(bus);
         let (database, queue) = (self.database.clone(), self.queue.clone());
-        Relay { service: "test", database, bus, queue }.start(env);
+        Relay { service: "test", database, bus: Arc::clone(&bus) as Arc<dyn Bus>, queue }.start(env);
+        bus
     }
 
     /// Says an event about `key` and answers its id.
@@ -161,6 +175,21 @@ async fn a_bus_that_is_down_gets_everything_when_it_is_back() {
         said.push(shop.say(key).await);
     }
     assert_eq!(shop.delivered(3).await, said);
+    shop.env.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_before_the_bus_has_it_on_disk() {
+    let shop = Shop::open();
+    let bus = Troubled { bus: Arc::clone(&shop.bus), refusals: 0.into(), sync_failures: 3.into(), silent: false };
+    let bus = shop.start_relay_to(&shop.env, bus);
+    let said = [shop.say("a").await];
+    assert_eq!(shop.delivered(1).await, said);
+    while bus.sync_failures.load(Ordering::SeqCst) > 0 {
+        assert_eq!(shop.database.read(outbox::pending).await.unwrap(), 1);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shop.until_swept().await;
     shop.env.stop().await;
 }
 

@@ -70,6 +70,31 @@ async fn what_was_answered_is_in_the_file() {
 }
 
 #[tokio::test]
+async fn what_was_not_synced_is_seen_and_kept_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in [open(folder.path()), Database::open(&Location::Memory, &SCHEMA).unwrap()] {
+        for text in ["unsynced", "synced", "unsynced again"] {
+            let note = move |transaction: &Connection| insert(transaction, text);
+            if text == "synced" {
+                database.write(note).await.unwrap();
+            } else {
+                database.write_unsynced(note).await.unwrap();
+            }
+        }
+        let refused = database.write_unsynced(|transaction| {
+            insert(transaction, "refused")?;
+            Err::<(), _>(Refusal::Rule)
+        });
+        assert_eq!(refused.await, Err(Refusal::Rule));
+        database.sync().await.unwrap();
+        database.sync().await.unwrap();
+        assert_eq!(notes(&database).await, ["unsynced", "synced", "unsynced again"]);
+        assert_eq!(database.scan(|connection| Ok::<_, StoreError>(notes_in(connection))).await.unwrap(), 3);
+    }
+    assert_eq!(notes(&open(folder.path())).await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_commit_is_visible_before_its_answer_and_wakes_those_who_wait() {
     let folder = tempfile::tempdir().unwrap();
     for database in [open(folder.path()), Database::open(&Location::Memory, &SCHEMA).unwrap()] {

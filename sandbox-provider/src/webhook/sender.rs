@@ -7,7 +7,7 @@ use chassis::{Env, StoreError, sqlite::Database, transport::Transport};
 use futures::future::join_all;
 use http::{Request, header};
 use secrecy::ExposeSecret as _;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::queue::{self, Occurrence, Sent, Waiting, later};
 use crate::{authorization::Status, config::SandboxConfig, operation, signature, store, token};
@@ -19,6 +19,7 @@ const RETRY_MAX: Duration = Duration::from_secs(3600);
 const NAP_MAX: Duration = Duration::from_secs(30);
 const NAP_MIN: Duration = Duration::from_millis(1);
 const REPLIES_KEPT: Duration = Duration::from_secs(24 * 3600);
+const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
 pub(crate) struct Sender {
     pub(crate) env: Env,
@@ -32,7 +33,14 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) async fn run(self) {
+        let mut forget_at = Instant::now();
         loop {
+            if Instant::now() >= forget_at {
+                forget_at = Instant::now() + FORGET_INTERVAL;
+                if let Err(error) = self.forget_replies().await {
+                    tracing::warn!(%error, "old replies stay for now");
+                }
+            }
             let nap = match self.round().await {
                 Ok(nap) => nap,
                 Err(error) => {
@@ -59,7 +67,7 @@ impl Sender {
                 break;
             }
             let sent = join_all(waiting.into_iter().map(|webhook| self.send(webhook))).await;
-            self.database.write(move |transaction| queue::record(transaction, &sent)).await?;
+            self.database.write_unsynced(move |transaction| queue::record(transaction, &sent)).await?;
         }
         let next: Option<_> = self.database.read(queue::next_due).await?;
         // What became due meanwhile lies in the past: no nap.
@@ -73,7 +81,7 @@ impl Sender {
         for authorization in pending {
             let (config, event) = (Arc::clone(&self.config), operation::mint(&self.env, "evt"));
             self.database
-                .write(move |transaction| {
+                .write_unsynced(move |transaction| {
                     let Some(mut authorization) = store::find(transaction, &authorization.id)? else { return Ok(()) };
                     let Some(behaviour) = token::behaviour(&authorization.method_token) else { return Ok(()) };
                     if authorization.status != Status::Pending {
@@ -93,8 +101,13 @@ impl Sender {
                 })
                 .await?;
         }
+        Ok(())
+    }
+
+    async fn forget_replies(&self) -> Result<(), StoreError> {
+        let now = self.env.now();
         let before = now.checked_sub(REPLIES_KEPT).unwrap_or(now);
-        self.database.write(move |transaction| store::forget_replies(transaction, before)).await
+        self.database.write_unsynced(move |transaction| store::forget_replies(transaction, before)).await
     }
 
     async fn send(&self, webhook: Waiting) -> Sent {

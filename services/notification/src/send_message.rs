@@ -44,7 +44,7 @@ impl Worker for SendMessage {
         let SendJob { message_id } = serde_json::from_slice(&job.payload)?;
         let Some(stored) = self.store.find(message_id).await? else { return Ok(()) };
         let Some(sending) = stored.clone().begin(job.id, attempt, self.env.now()) else { return Ok(()) };
-        if !self.store.advance(&stored, &sending).await? {
+        if !self.store.begin(&stored, &sending).await? {
             return Err(WorkError::Retry { reason: "the message changed meanwhile".to_owned(), after: None });
         }
         let outcome = self.hand_over(&sending).await;

@@ -64,6 +64,10 @@ pub trait NotificationStore: Send + Sync {
     /// Saves the step from `before` to `after`. `false` if the stored message is no longer `before`.
     async fn advance(&self, before: &Message, after: &Message) -> Result<bool, StoreError>;
 
+    /// The same for the beginning of an attempt. A power cut may undo it, as long as nothing came after it:
+    /// then the attempt is made again, under the same `Message-ID`.
+    async fn begin(&self, before: &Message, after: &Message) -> Result<bool, StoreError>;
+
     /// Like [`NotificationStore::advance`], with a new delivery job and the answer kept under its key.
     async fn requeue(
         &self,

@@ -43,7 +43,7 @@ impl Appender {
         Arc::new(Self { env: env.clone(), database, tail: Tail::default(), waiting: Mutex::default() })
     }
 
-    /// Appends durably. `false` if there was nothing to append: no such dead letter.
+    /// Appends. `false` if there was nothing to append: no such dead letter.
     pub(super) async fn append(self: &Arc<Self>, append: Append) -> Answer {
         let (sender, receiver) = oneshot::channel();
         let attended = {
@@ -72,7 +72,7 @@ impl Appender {
         let now = self.env.now();
         let written: Result<(Vec<Delivery>, Vec<bool>), StoreError> = self
             .database
-            .write(move |transaction| {
+            .write_unsynced(move |transaction| {
                 let (mut deliveries, mut found) = (Vec::new(), Vec::with_capacity(appends.len()));
                 for append in appends {
                     let before = deliveries.len();

@@ -112,7 +112,7 @@ impl Offsets {
         }
         let written: Vec<(String, String, u64)> = self
             .database
-            .write(move |transaction| {
+            .write_unsynced(move |transaction| {
                 for (group, topic, position) in &unsaved {
                     log::save_offset(transaction, group, topic, *position)?;
                 }

@@ -100,7 +100,7 @@ impl Journal {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds jobs durably, and writes whatever else there is to write. `false` if nothing was new.
+    /// Adds jobs, and writes whatever else there is to write. `false` if nothing was new.
     pub(super) async fn push(self: &Arc<Self>, push: Push) -> Answer {
         let (sender, receiver) = oneshot::channel();
         {
@@ -132,7 +132,7 @@ impl Journal {
             (board.take_batch(now), std::mem::take(&mut board.answers))
         };
         let (finished, refills) = (batch.finished.clone(), batch.refills.clone());
-        match self.database.write(move |transaction| batch.write(transaction)).await {
+        match self.database.write_unsynced(move |transaction| batch.write(transaction)).await {
             Ok(written) => {
                 let added = self.board().apply(written);
                 for (sender, added) in answers.into_iter().zip(added) {

@@ -56,8 +56,8 @@ async fn advances_only_from_where_it_stands(store: Arc<dyn NotificationStore>) {
     let message = queued(1);
     put(&store, &message).await;
     let sending = message.clone().begin(message.job_id, 1, second(5)).unwrap();
-    assert!(store.advance(&message, &sending).await.unwrap());
-    assert!(!store.advance(&message, &sending).await.unwrap(), "a second worker must not begin the same attempt");
+    assert!(store.begin(&message, &sending).await.unwrap());
+    assert!(!store.begin(&message, &sending).await.unwrap(), "a second worker must not begin the same attempt");
     let sent = sending.clone().sent(second(6));
     assert!(store.advance(&sending, &sent).await.unwrap());
     assert_eq!(store.find(message.id).await.unwrap(), Some(sent));

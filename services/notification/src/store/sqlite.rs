@@ -103,6 +103,11 @@ impl NotificationStore for SqliteStore {
         self.database.write(move |transaction| update(transaction, &before, &after)).await
     }
 
+    async fn begin(&self, before: &Message, after: &Message) -> Result<bool, StoreError> {
+        let (before, after) = (before.clone(), after.clone());
+        self.database.write_unsynced(move |transaction| update(transaction, &before, &after)).await
+    }
+
     async fn requeue(
         &self,
         before: &Message,
@@ -163,8 +168,9 @@ impl NotificationStore for SqliteStore {
     }
 
     async fn put_in_mailbox(&self, id: MessageId, mail_id: String, at: Timestamp, keep: u32) -> Result<(), StoreError> {
+        // The note that it was sent follows, and brings this to the disk.
         self.database
-            .write(move |transaction| {
+            .write_unsynced(move |transaction| {
                 transaction
                     .prepare_cached(
                         "INSERT INTO mailbox (mail_id, message_seq, delivered_at)
@@ -229,7 +235,7 @@ impl NotificationStore for SqliteStore {
     }
 
     async fn facts(&self) -> Result<Facts, StoreError> {
-        self.database.read(facts).await
+        self.database.scan(facts).await
     }
 }
 

@@ -125,7 +125,7 @@ impl PaymentStore for SqliteStore {
 
     async fn records(&self, after: Option<PaymentId>, limit: u32) -> Result<Vec<PaymentRecord>, StoreError> {
         self.database
-            .read(move |connection| {
+            .scan(move |connection| {
                 let mut records = Vec::new();
                 for id in rows::ids_after(connection, after, limit)? {
                     let Some(payment) = rows::find(connection, id)? else { continue };
@@ -137,11 +137,11 @@ impl PaymentStore for SqliteStore {
     }
 
     async fn last_change(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.database.read(rows::last_change).await
+        self.database.scan(rows::last_change).await
     }
 
     async fn unbalanced(&self) -> Result<Vec<String>, StoreError> {
-        self.database.read(rows::unbalanced).await
+        self.database.scan(rows::unbalanced).await
     }
 }
 

@@ -137,7 +137,7 @@ impl ProductStore for SqliteProductStore {
     }
 
     async fn list_all(&self, after: Option<ProductId>, limit: u32) -> Result<Vec<Stocked>, StoreError> {
-        self.database.read(move |connection| products::list_all(connection, after, limit)).await
+        self.database.scan(move |connection| products::list_all(connection, after, limit)).await
     }
 
     async fn list(&self, query: ListQuery) -> Result<Vec<Listed>, StoreError> {
@@ -241,6 +241,6 @@ impl ProductStore for SqliteProductStore {
     }
 
     async fn verify(&self) -> Result<Vec<String>, StoreError> {
-        self.database.read(audit::verify).await
+        self.database.scan(audit::verify).await
     }
 }

@@ -74,12 +74,12 @@ impl OrderStore for SqliteStore {
     }
 
     async fn audit(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<Audited>, StoreError> {
-        self.database().read(move |connection| audit(connection, after, limit)).await
+        self.database().scan(move |connection| audit(connection, after, limit)).await
     }
 
     async fn list_orphans(&self, limit: u32) -> Result<Vec<String>, StoreError> {
         self.database()
-            .read(move |connection| {
+            .scan(move |connection| {
                 let mut statement = connection.prepare_cached(
                     "SELECT DISTINCT order_id FROM order_events
                      WHERE NOT EXISTS (SELECT 1 FROM orders WHERE orders.id = order_id) LIMIT ?1",
