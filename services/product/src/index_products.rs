@@ -36,6 +36,8 @@ const REBUILD_LEN: u32 = 500;
 const CATEGORIES_MAX: u32 = 10_000;
 /// Deeper trees do not exist.
 const DEPTH_MAX: usize = 32;
+/// Between two commits of the index: what changes meanwhile shares the next one.
+const GATHER_DELAY: Duration = Duration::from_millis(200);
 const REST_INTERVAL: Duration = Duration::from_secs(5);
 
 enum Task {
@@ -119,6 +121,11 @@ impl Indexer {
                         return;
                     }
                     self.handle(batch.drain(..)).await;
+                    tokio::select! {
+                        biased;
+                        () = self.env.stopping() => return,
+                        () = tokio::time::sleep(GATHER_DELAY) => {}
+                    }
                 }
                 () = tokio::time::sleep(REST_INTERVAL) => {
                     let search = Arc::clone(&self.search);
