@@ -5,7 +5,7 @@ use chassis::{
     idempotency::{IdempotencyKey, Receipt},
 };
 use contracts::{
-    MoneyError, Violation,
+    Money, MoneyError, Violation,
     event::EventId,
     order::{CartId, LineId, OrderId, PaymentMethod},
     product::{ProductError, Reservation, ReservationId, ReserveLine, ReserveRequest, Shortage, VariantId, VariantRef},
@@ -35,6 +35,8 @@ const HOLDS_MAX: u8 = 4;
 pub(crate) struct PlaceOrder {
     pub(crate) cart_id: CartId,
     pub(crate) payment_method: PaymentMethod,
+    /// What the buyer was shown; another sum is not agreed to.
+    pub(crate) expected_total: Option<Money>,
 }
 
 /// Why no order was placed.
@@ -52,6 +54,9 @@ pub(crate) enum PlaceError {
     /// Somebody changed the cart between reading and ordering it.
     #[error("the cart has changed meanwhile")]
     CartChanged,
+    /// Prices are no longer those that the buyer was shown.
+    #[error("the cart comes to {total}")]
+    TotalChanged { total: Money },
     #[error("product cannot answer")]
     ProductUnavailable,
     #[error(transparent)]
@@ -95,7 +100,7 @@ impl OrderService {
         let (reservation, pay_by) = self.reserve(&cart, receipt.key(), now).await?;
         let reservation_id = reservation.id;
         let held = Held { reservation, now, pay_by };
-        let placed = self.append_placed(shopper, cart, wanted.payment_method, held, receipt).await;
+        let placed = self.append_placed(shopper, cart, wanted, held, receipt).await;
         if let Err(error) = &placed
             && self.is_left_over(reservation_id, error).await
         {
@@ -173,13 +178,13 @@ impl OrderService {
         &self,
         shopper: &Shopper,
         cart: Cart,
-        payment_method: PaymentMethod,
+        wanted: PlaceOrder,
         held: Held,
         receipt: Receipt<OrderView>,
     ) -> Result<OrderView, PlaceError> {
         let cart_version = cart.version;
         let now = held.now;
-        let terms = self.agree(cart, &payment_method, held).await?;
+        let terms = self.agree(cart, &wanted, held).await?;
         let origin = Origin { at: now, ..self.request_of(shopper) };
         let (order, placed) = Order::place(self.env.new_id(), terms, origin).map_err(StoreError::from)?;
         let view = OrderView::of(&order);
@@ -187,7 +192,7 @@ impl OrderService {
             expected_version: 0,
             facts: vec![placed],
             summary: OrderSummary::of(&order),
-            says: vec![(self.env.new_id::<EventId>(), order.announce_placed(payment_method))],
+            says: vec![(self.env.new_id::<EventId>(), order.announce_placed(wanted.payment_method))],
             receipt: Some(receipt.record(&view, now)?),
             handles: None,
             cart_version: Some(cart_version),
@@ -202,7 +207,7 @@ impl OrderService {
     }
 
     /// What buyer and shop agree on: the prices are those of the reservation.
-    async fn agree(&self, cart: Cart, payment_method: &PaymentMethod, held: Held) -> Result<Terms, PlaceError> {
+    async fn agree(&self, cart: Cart, wanted: &PlaceOrder, held: Held) -> Result<Terms, PlaceError> {
         let Held { reservation, now, pay_by } = held;
         let sold = cart.lines.iter().zip(&reservation.quotes);
         let lines = sold
@@ -219,6 +224,9 @@ impl OrderService {
         if ships && shipping.is_none() {
             return Err(PlaceError::Incomplete(vec![method_not_offered()]));
         }
+        if wanted.expected_total.is_some_and(|expected| expected != totals.total) {
+            return Err(PlaceError::TotalChanged { total: totals.total });
+        }
         Ok(Terms {
             number: self.numbers.next(now).await?,
             owner: cart.owner,
@@ -231,7 +239,7 @@ impl OrderService {
             shipping_address: cart.shipping_address.filter(|_| ships),
             cart_id: cart.id,
             reservation_id: reservation.id,
-            payment_provider: payment_method.provider.clone(),
+            payment_provider: wanted.payment_method.provider.clone(),
             pay_by,
         })
     }

@@ -56,6 +56,12 @@ impl From<PlaceError> for Problem {
                 "The cart was changed while it was ordered. Look at it once more, then order it with a new key.",
             )
             .kind("cart_changed"),
+            PlaceError::TotalChanged { total } => Self::new(
+                ErrorCode::Conflict,
+                "Prices have changed: the cart no longer comes to `expected_total`. Show the buyer the new total first.",
+            )
+            .kind("total_changed")
+            .with("total", total),
             PlaceError::ProductUnavailable => no_product(),
             PlaceError::Money(error) => amount(&error),
             PlaceError::Store(error) => error.into(),

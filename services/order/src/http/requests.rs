@@ -102,6 +102,8 @@ pub(super) struct PlaceOrderRequest {
     cart_id: CartId,
     /// How it is paid.
     payment_method: PaymentMethod,
+    /// The total that the buyer was shown. If prices have changed since, nothing is ordered.
+    expected_total: Option<Money>,
 }
 
 /// Why an order is called off.
@@ -228,7 +230,8 @@ impl PlaceOrderRequest {
                 wrong.push(Violation::new(format!("/payment_method/{member}"), detail));
             }
         }
-        unless(wrong, PlaceOrder { cart_id: self.cart_id, payment_method: self.payment_method })
+        let Self { cart_id, payment_method, expected_total } = self;
+        unless(wrong, PlaceOrder { cart_id, payment_method, expected_total })
     }
 }
 

@@ -233,6 +233,26 @@ async fn placing_is_idempotent_by_key() {
 }
 
 #[tokio::test]
+async fn a_total_that_the_buyer_was_not_shown_is_not_charged() {
+    let site = Site::open().await;
+    let (cart, token) = site.guest_cart().await;
+    let shown = site.send(get(&format!("/v1/carts/{cart}")).guest(&token)).await;
+    let total = &shown.body["totals"]["total"];
+    let place = |amount: i64| {
+        let mut order = order_of(&cart);
+        order["expected_total"] = json!({"amount_minor": amount, "currency": total["currency"]});
+        post("/v1/orders", order).guest(&token).key(&format!("place-{amount}"))
+    };
+    let amount = total["amount_minor"].as_i64().unwrap();
+    let refused = site.send(place(amount - 1)).await;
+    assert_eq!((refused.status, &refused.body["total"]), (StatusCode::CONFLICT, total));
+    assert_eq!(refused.body["type"], "urn:jangteo:problem:total_changed");
+    assert_eq!(site.product.held(id(1)), 0, "nothing is held for an order that did not come about");
+    assert_eq!(site.send(place(amount)).await.status, StatusCode::CREATED);
+    site.env.stop().await;
+}
+
+#[tokio::test]
 async fn the_token_of_a_guest_is_never_kept() {
     let site = Site::open().await;
     let create = || post("/v1/carts", complete_cart()).key("0123456789abcdef");
