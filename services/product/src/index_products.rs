@@ -80,8 +80,8 @@ impl Consumer for IndexFeed {
         let (sender, receiver) = oneshot::channel();
         let stopped = "the search index is stopping";
         let task = Task::Product(changed.product_id, sender);
-        self.tasks.send(task).await.map_err(|_| ConsumeError::Retry(stopped.to_owned()))?;
-        receiver.await.map_err(|_| ConsumeError::Retry("the product could not be indexed".to_owned()))
+        self.tasks.send(task).await.map_err(|_| ConsumeError::Outage(stopped.to_owned()))?;
+        receiver.await.map_err(|_| ConsumeError::Outage("the product could not be indexed".to_owned()))
     }
 }
 
