@@ -4,6 +4,7 @@
 //! which runs on virtual time when a test pauses it.
 
 use std::{
+    cell::RefCell,
     future::Future,
     sync::{
         Arc, Mutex,
@@ -143,12 +144,46 @@ impl Clock for SystemClock {
 
 struct SystemEntropy;
 
+/// Random bytes drawn ahead by each thread: every request draws a trace id, and each draw would be a system call.
+const DRAWN_AHEAD: usize = 1024;
+
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; DRAWN_AHEAD], used: DRAWN_AHEAD }) };
+}
+
+/// Bytes that were drawn and not given to anybody yet; those that were given are zero.
+struct Drawn {
+    bytes: [u8; DRAWN_AHEAD],
+    used: usize,
+}
+
+impl Drawn {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        if self.used + buffer.len() > DRAWN_AHEAD {
+            draw(&mut self.bytes);
+            self.used = 0;
+        }
+        let given = &mut self.bytes[self.used..self.used + buffer.len()];
+        buffer.copy_from_slice(given);
+        given.fill(0);
+        self.used += buffer.len();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+#[expect(clippy::panic, reason = "without randomness no secret is safe; the kernel always has some")]
+fn draw(buffer: &mut [u8]) {
+    if let Err(error) = getrandom::fill(buffer) {
+        panic!("the operating system gives no randomness: {error}");
+    }
+}
+
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    #[expect(clippy::panic, reason = "without randomness no secret is safe; the kernel always has some")]
     fn fill(&self, buffer: &mut [u8]) {
-        if let Err(error) = getrandom::fill(buffer) {
-            panic!("the operating system gives no randomness: {error}");
+        if buffer.len() > DRAWN_AHEAD {
+            draw(buffer);
+        } else {
+            DRAWN.with_borrow_mut(|drawn| drawn.fill(buffer));
         }
     }
 }
@@ -198,5 +233,23 @@ impl Entropy for SeededEntropy {
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{DRAWN_AHEAD, Env};
+
+    #[test]
+    fn no_random_bytes_are_given_twice() {
+        let env = Env::system();
+        let mut seen = HashSet::new();
+        for _ in 0..3 * DRAWN_AHEAD / 24 {
+            assert!(seen.insert(env.random_bytes::<24>()));
+        }
+        let (long, longer) = (env.random_bytes::<DRAWN_AHEAD>(), env.random_bytes::<{ DRAWN_AHEAD + 1 }>());
+        assert!(long != longer[1..] && long.iter().any(|byte| *byte != 0) && longer.iter().any(|byte| *byte != 0));
     }
 }
