@@ -3,7 +3,7 @@
 use crate::{
     error::CatalogueError,
     product::ProductStatus,
-    rendered::Rendered,
+    rendered::{Asked, Rendered},
     service::ProductService,
     store::ProductKey,
     view::{Audience, ProductView},
@@ -22,19 +22,19 @@ impl ProductService {
             let (product, levels) = found.ok_or(CatalogueError::NotFound("product"))?;
             let view = ProductView::new(&product, &levels, audience);
             let body = serde_json::to_vec(&view).map_err(chassis::StoreError::from)?;
-            return Ok(Rendered { body: body.into(), etag: chassis::http::etag(product.version) });
+            return Ok(Rendered { body: body.into(), etag: chassis::http::etag(product.version).into() });
         }
-        let key = format!("product {id_or_handle}");
+        let asked = Asked::Product(id_or_handle.to_owned());
         let generation = self.generation();
-        if let Some(rendered) = self.rendered.get(&key, generation) {
+        if let Some(rendered) = self.rendered.get(&asked, generation) {
             return Ok(rendered);
         }
         let found = self.store.find_view(ProductKey::parse(id_or_handle)).await?;
         let listed = |status| unlisted || status == ProductStatus::Active;
         let view = found.filter(|view| listed(view.status)).ok_or(CatalogueError::NotFound("product"))?;
-        let rendered = Rendered { body: view.view.into(), etag: chassis::http::etag(view.version) };
+        let rendered = Rendered { body: view.view.into(), etag: chassis::http::etag(view.version).into() };
         if view.status == ProductStatus::Active {
-            self.rendered.keep(key, generation, rendered.clone());
+            self.rendered.keep(asked, generation, rendered.clone());
         }
         Ok(rendered)
     }

@@ -112,7 +112,7 @@ fn versioned<T: Serialize>(status: StatusCode, version: u64, value: T) -> Respon
 fn send(rendered: Rendered, request: &HeaderMap) -> Response {
     let seen = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let known = seen.is_some_and(|seen| {
-        seen.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == rendered.etag)
+        seen.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == &*rendered.etag)
     });
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()

@@ -9,7 +9,7 @@ use crate::{
     cursor,
     error::CatalogueError,
     product::ProductStatus,
-    rendered::Rendered,
+    rendered::{Asked, Rendered},
     search::{SearchQuery, Sort},
     service::ProductService,
     store::{ListAfter, ListQuery, ListSort},
@@ -19,7 +19,7 @@ use crate::{
 const Q_CHARS_MAX: usize = 200;
 
 /// The order of a list, as asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProductSort {
     /// Best match first if there is a text, else newest first.
     Default,
@@ -34,7 +34,7 @@ pub enum ProductSort {
 }
 
 /// Which products to list, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProductList {
     /// Only of this status; `None` for all.
     pub status: Option<ProductStatus>,
@@ -117,14 +117,14 @@ impl ProductService {
         if !list.is_cacheable() {
             return self.render_list(list).await;
         }
-        let key = format!("{list:?}");
+        let asked = Asked::List(list.clone());
         // Before reading: what is read may be newer than this, never older.
         let generation = self.generation();
-        if let Some(rendered) = self.rendered.get(&key, generation) {
+        if let Some(rendered) = self.rendered.get(&asked, generation) {
             return Ok(rendered);
         }
         let rendered = self.render_list(list).await?;
-        self.rendered.keep(key, generation, rendered.clone());
+        self.rendered.keep(asked, generation, rendered.clone());
         Ok(rendered)
     }
 

@@ -1,9 +1,14 @@
 //! Responses that are kept ready to send until the catalogue changes.
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::{
+    hash::{DefaultHasher, Hasher as _},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
+
+use crate::list_products::ProductList;
 
 /// All kept responses together.
 const CACHE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -16,7 +21,7 @@ pub struct Rendered {
     /// The body.
     pub body: Bytes,
     /// Quoted.
-    pub etag: String,
+    pub etag: Arc<str>,
 }
 
 impl Rendered {
@@ -24,7 +29,7 @@ impl Rendered {
     pub fn by_content(body: Vec<u8>) -> Self {
         let mut hasher = DefaultHasher::new();
         hasher.write(&body);
-        Self { etag: format!("\"{:016x}\"", hasher.finish()), body: body.into() }
+        Self { etag: format!("\"{:016x}\"", hasher.finish()).into(), body: body.into() }
     }
 }
 
@@ -37,14 +42,33 @@ struct Entry {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<String, Entry> for ByBytes {
-    fn weight(&self, key: &String, entry: &Entry) -> u64 {
-        (key.len() + entry.rendered.body.len() + 128) as u64
+impl Weighter<Asked, Entry> for ByBytes {
+    fn weight(&self, asked: &Asked, entry: &Entry) -> u64 {
+        (asked.len() + entry.rendered.body.len() + size_of::<Asked>() + 128) as u64
+    }
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Asked {
+    /// A list of products.
+    List(ProductList),
+    /// One product, by id or handle.
+    Product(String),
+}
+
+impl Asked {
+    /// Bytes of its texts.
+    fn len(&self) -> usize {
+        match self {
+            Self::List(list) => [&list.category, &list.q, &list.cursor].into_iter().flatten().map(String::len).sum(),
+            Self::Product(id_or_handle) => id_or_handle.len(),
+        }
     }
 }
 
 /// Responses by what was asked, each good for one generation of the catalogue.
-pub(crate) struct RenderedCache(Cache<String, Entry, ByBytes>);
+pub(crate) struct RenderedCache(Cache<Asked, Entry, ByBytes>);
 
 impl Default for RenderedCache {
     fn default() -> Self {
@@ -53,14 +77,14 @@ impl Default for RenderedCache {
 }
 
 impl RenderedCache {
-    /// The response to `key`, if the catalogue is still of `generation`.
-    pub(crate) fn get(&self, key: &str, generation: u64) -> Option<Rendered> {
-        self.0.get(key).filter(|entry| entry.generation == generation).map(|entry| entry.rendered)
+    /// The response to what was `asked`, if the catalogue is still of `generation`.
+    pub(crate) fn get(&self, asked: &Asked, generation: u64) -> Option<Rendered> {
+        self.0.get(asked).filter(|entry| entry.generation == generation).map(|entry| entry.rendered)
     }
 
     /// Keeps a response that was made from data read after `generation` was.
-    pub(crate) fn keep(&self, key: String, generation: u64, rendered: Rendered) {
-        self.0.insert(key, Entry { generation, rendered });
+    pub(crate) fn keep(&self, asked: Asked, generation: u64, rendered: Rendered) {
+        self.0.insert(asked, Entry { generation, rendered });
     }
 }
 
@@ -71,11 +95,12 @@ mod tests {
     #[test]
     fn another_generation_or_too_many_bytes_are_forgotten() {
         let cache = RenderedCache::default();
-        cache.keep("a".to_owned(), 1, Rendered::by_content(b"{}".to_vec()));
-        assert_eq!(cache.get("a", 1).unwrap().body, "{}");
-        assert_eq!(cache.get("a", 2), None);
+        let asked = |name: &str| Asked::Product(name.to_owned());
+        cache.keep(asked("a"), 1, Rendered::by_content(b"{}".to_vec()));
+        assert_eq!(cache.get(&asked("a"), 1).unwrap().body, "{}");
+        assert_eq!(cache.get(&asked("a"), 2), None);
         for index in 0..64 {
-            cache.keep(index.to_string(), 1, Rendered::by_content(vec![b' '; 1024 * 1024]));
+            cache.keep(asked(&index.to_string()), 1, Rendered::by_content(vec![b' '; 1024 * 1024]));
         }
         assert!(cache.0.weight() <= CACHE_BYTES_MAX);
     }
