@@ -1,11 +1,14 @@
 //! What becomes of latencies when the catalogue is two hundred times as large.
+//!
+//! Both shops run at the same time and are measured in turns, so that a slow moment of the machine hits both. Both
+//! are asked the same: so many different pages and searches that hardly any answer is still in a cache.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, rc::Rc};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    Effort, http1, list, load, orders,
+    Effort, http1, load, orders,
     report::{Figure, Report, Target, median},
     shop::Shop,
 };
@@ -14,73 +17,133 @@ use crate::{
 const CLIENTS: usize = 4;
 /// Words that are looked for.
 const WORDS_MAX: usize = 40;
+/// Items of a page: each length is another answer, of about the same size.
+const LENGTHS: std::ops::Range<usize> = 10..30;
+const SORTS: [&str; 4] = ["newest", "price", "-price", "title"];
 
-struct P99 {
-    list: f64,
-    search: f64,
-    order: f64,
+/// One of the two shops. The folder goes when it is dropped, after the process.
+struct Scene {
+    shop: Shop,
+    variants: Rc<[String]>,
+    _folder: tempfile::TempDir,
+}
+
+/// The 99th percentiles of one shop, round by round.
+#[derive(Default)]
+struct Rounds {
+    lists: Vec<f64>,
+    searches: Vec<f64>,
+    orders: Vec<f64>,
 }
 
 pub(crate) async fn measure(bin: &Path, dir: &Path, effort: Effort, report: &mut Report) -> Result<()> {
     let few = effort.products;
     let many = effort.products_large;
-    let (small, searches) = shop_of(bin, dir, few, None, effort).await?;
-    let (large, _) = shop_of(bin, dir, many, Some(searches), effort).await?;
-    for (name, small, large) in
-        [("list", small.list, large.list), ("search", small.search, large.search), ("order", small.order, large.order)]
-    {
+    let scenes = [Scene::start(bin, dir, few).await?, Scene::start(bin, dir, many).await?];
+    let lists = list_paths(scenes[0].shop.address).await?;
+    let searches = search_paths(scenes[0].shop.address).await?;
+    let mut rounds = [Rounds::default(), Rounds::default()];
+    for round in 0..effort.rounds {
+        // Who comes first changes.
+        for which in [round % 2, (round + 1) % 2] {
+            let (scene, rounds) = (&scenes[which], &mut rounds[which]);
+            rounds.lists.push(reads_p99(scene.shop.address, &lists, effort).await?);
+            rounds.searches.push(reads_p99(scene.shop.address, &searches, effort).await?);
+            rounds.orders.push(orders_p99(scene, effort).await?);
+        }
+    }
+    for scene in scenes {
+        scene.shop.stop().await?;
+    }
+    let [small, large] = rounds;
+    for (name, small, large) in [
+        ("list", small.lists, large.lists),
+        ("search", small.searches, large.searches),
+        ("order", small.orders, large.orders),
+    ] {
+        let ratio = median(large.iter().zip(&small).map(|(large, small)| large / small));
         let base = format!("{name} p99, {few} products");
+        let (small, large) = (median(small), median(large));
         report.add(Figure::new(&base, small, "ms"));
         report.add(
             Figure::new(&format!("{name} p99, {many} products"), large, "ms")
                 .against(&base, small)
+                .ratio(ratio)
                 .target(Target::RatioAtMost(1.5)),
         );
     }
     Ok(())
 }
 
-/// The latencies of a shop with so many products. Both shops are searched for the words of the small one.
-async fn shop_of(
-    bin: &Path,
-    dir: &Path,
-    products: usize,
-    searches: Option<Vec<String>>,
-    effort: Effort,
-) -> Result<(P99, Vec<String>)> {
-    eprintln!("  (seeding {products} products)");
-    let folder = tempfile::tempdir_in(dir)?;
-    let (shop, _) = Shop::start(bin, folder.path(), products).await?;
-    let searches = match searches {
-        Some(searches) => searches,
-        None => search_paths(shop.address).await?,
-    };
-    let list = reads_p99(shop.address, &[list::PATH.to_owned()], effort).await?;
-    let search = reads_p99(shop.address, &searches, effort).await?;
-    let order = orders_p99(shop.address, effort).await?;
-    shop.stop().await?;
-    Ok((P99 { list, search, order }, searches))
+impl Scene {
+    async fn start(bin: &Path, dir: &Path, products: usize) -> Result<Self> {
+        eprintln!("  (seeding {products} products)");
+        let folder = tempfile::tempdir_in(dir)?;
+        let (shop, _) = Shop::start(bin, folder.path(), products).await?;
+        until_searchable(shop.address).await?;
+        let variants = orders::variants(shop.address).await?;
+        Ok(Self { shop, variants, _folder: folder })
+    }
+}
+
+/// The index is fed in the background; a large catalogue keeps it busy for a while after the first answer.
+async fn until_searchable(address: SocketAddr) -> Result<()> {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
+    let newest = http1::get(address, "/v1/products?limit=1&sort=newest").await?;
+    let oldest = http1::get(address, "/v1/products?limit=1&sort=title").await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for answer in [newest, oldest] {
+        let title = first_title(&answer.body)?;
+        let id = http1::member(&answer.body, "\"id\":\"")?;
+        let path = format!("/v1/products?limit=100&q={}", percent_encoded(&title));
+        while !std::str::from_utf8(&http1::get(address, &path).await?.body)?.contains(&id) {
+            if tokio::time::Instant::now() > deadline {
+                bail!("`{title}` was not found within {PATIENCE:?}");
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+    Ok(())
+}
+
+fn first_title(body: &[u8]) -> Result<String> {
+    let page: serde_json::Value = serde_json::from_slice(body)?;
+    let title = texts(&page["items"][0]["title"]).first().map(|title| (*title).to_owned());
+    title.context("the catalogue is empty")
 }
 
 async fn reads_p99(address: SocketAddr, paths: &[String], effort: Effort) -> Result<f64> {
-    let mut rounds = Vec::new();
-    for _ in 0..effort.rounds {
-        let mut reads = load::read(address, paths, CLIENTS, effort.warm_up / 2, effort.measure / 2).await?;
-        rounds.push(reads.latencies.percentile_ms(99.0));
-    }
-    Ok(median(rounds))
+    let mut reads = load::read(address, paths, CLIENTS, effort.warm_up / 2, effort.measure / 2).await?;
+    Ok(reads.latencies.percentile_ms(99.0))
 }
 
-async fn orders_p99(address: SocketAddr, effort: Effort) -> Result<f64> {
-    let variants = orders::variants(address).await?;
-    let mut rounds = Vec::new();
-    for _ in 0..effort.rounds {
-        let no_carts = Vec::new();
-        let (warm_up, measure) = (effort.warm_up / 2, effort.measure / 2);
-        let mut checkouts = orders::checkouts(address, &variants, CLIENTS, no_carts, warm_up, measure).await?;
-        rounds.push(checkouts.confirmed.percentile_ms(99.0));
+async fn orders_p99(scene: &Scene, effort: Effort) -> Result<f64> {
+    let (no_carts, warm_up, measure) = (Vec::new(), effort.warm_up / 2, effort.measure / 2);
+    let address = scene.shop.address;
+    let mut checkouts = orders::checkouts(address, &scene.variants, CLIENTS, no_carts, warm_up, measure).await?;
+    Ok(checkouts.confirmed.percentile_ms(99.0))
+}
+
+/// Pages in every order, of everything and of every category that fills a page in the small shop as well.
+async fn list_paths(address: SocketAddr) -> Result<Vec<String>> {
+    let answer = http1::get(address, "/v1/products?limit=100").await?;
+    let page: serde_json::Value = serde_json::from_slice(&answer.body)?;
+    let mut filters = vec![String::new(), "&in_stock=true".to_owned()];
+    for product in page["items"].as_array().into_iter().flatten() {
+        let Some(category) = product["category"].as_str() else { continue };
+        let filter = format!("&category={}", percent_encoded(category));
+        if filters.contains(&filter) {
+            continue;
+        }
+        let answer = http1::get(address, &format!("/v1/products?limit={}{filter}", LENGTHS.end)).await?;
+        if http1::member(&answer.body, "\"next_cursor\":\"").is_ok() {
+            filters.push(filter);
+        }
     }
-    Ok(median(rounds))
+    Ok(LENGTHS
+        .flat_map(|length| SORTS.map(|sort| format!("/v1/products?limit={length}&sort={sort}")))
+        .flat_map(|path| filters.iter().map(move |filter| format!("{path}{filter}")).collect::<Vec<_>>())
+        .collect())
 }
 
 /// Searches for words of titles, Korean and English.
@@ -100,7 +163,11 @@ async fn search_paths(address: SocketAddr) -> Result<Vec<String>> {
     if words.is_empty() {
         bail!("the catalogue shows no titles to search for");
     }
-    Ok(words.iter().map(|word| format!("/v1/products?limit=20&q={}", percent_encoded(word))).collect())
+    Ok(LENGTHS
+        .flat_map(|length| {
+            words.iter().map(move |word| format!("/v1/products?limit={length}&q={}", percent_encoded(word)))
+        })
+        .collect())
 }
 
 /// A text, or a text per language.

@@ -18,7 +18,7 @@ use crate::{
     http1::{self, Answer, Connection, member},
     load::{self, Latencies, Window},
     report::{Figure, Report, Target},
-    shop::Shop,
+    shop::{Metrics, Shop},
 };
 
 /// After this an order is taken for lost, and the bench fails.
@@ -41,10 +41,36 @@ pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) ->
     // The carts made before: from placing to confirmed, and nothing else.
     let carts = (per_second * 2.0 * (warm_up + run).as_secs_f64()) as usize;
     let carts = prepare_carts(shop.address, &variants, JUDGED, carts.div_ceil(JUDGED)).await?;
+    let before = shop.metrics().await?;
     let outcome = checkouts(shop.address, &variants, JUDGED, carts, warm_up, run).await?;
+    let sharing = Sharing::between(&before, &shop.metrics().await?, outcome.bought);
     let target = Some(Target::RatioAtLeast(2.0));
     add(report, &format!("orders placed to confirmed, {JUDGED} clients"), outcome, syncs, target);
+    sharing.add(report);
     Ok(())
+}
+
+/// How many share a commit, and with it the wait for the disk.
+struct Sharing {
+    commits: f64,
+    transactions: f64,
+    orders: f64,
+}
+
+impl Sharing {
+    /// A shop that does not say which commits wait for the disk waits for every one.
+    fn between(before: &Metrics, after: &Metrics, orders: usize) -> Self {
+        let grown = |name: &str, label: &str| after.sum(name, label) - before.sum(name, label);
+        let labelled = after.sum("sqlite_batch_transactions_count", "synced=") > 0.0;
+        let commits = grown("sqlite_batch_transactions_count", if labelled { "synced=\"true\"" } else { "" });
+        Self { commits, transactions: grown("sqlite_batch_transactions_sum", ""), orders: orders as f64 }
+    }
+
+    fn add(&self, report: &mut Report) {
+        report.add(Figure::new("  synced commits per order, all databases", self.commits / self.orders, ""));
+        report.add(Figure::new("  transactions per order", self.transactions / self.orders, ""));
+        report.add(Figure::new("  transactions per synced commit", self.transactions / self.commits, ""));
+    }
 }
 
 fn add(report: &mut Report, name: &str, mut outcome: Checkouts, syncs: f64, target: Option<Target>) {
@@ -67,6 +93,8 @@ fn add(report: &mut Report, name: &str, mut outcome: Checkouts, syncs: f64, targ
 /// latencies.
 pub(crate) struct Checkouts {
     pub(crate) per_second: f64,
+    /// Orders confirmed, before and after the window too.
+    bought: usize,
     /// From placing to the answer 201.
     pub(crate) placed: Latencies,
     /// From placing to confirmed, as the client sees it.
@@ -119,6 +147,7 @@ pub(crate) async fn checkouts(
         // Another shop, another level, another bench: no key is ever used twice.
         salt: std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos(),
         usual: Cell::new(Duration::from_millis(5)),
+        bought: Cell::new(0),
         placed: RefCell::default(),
         confirmed: RefCell::default(),
     });
@@ -139,7 +168,8 @@ pub(crate) async fn checkouts(
     if confirmed.len() == 0 {
         bail!("no order was confirmed in {measure:?} with {clients} clients");
     }
-    Ok(Checkouts { per_second: confirmed.len() as f64 / shared.window.seconds(), placed, confirmed })
+    let per_second = confirmed.len() as f64 / shared.window.seconds();
+    Ok(Checkouts { per_second, bought: shared.bought.get(), placed, confirmed })
 }
 
 struct Shared {
@@ -149,6 +179,7 @@ struct Shared {
     salt: u128,
     /// What an order usually takes, so that clients ask about when it should be done and not all the time.
     usual: Cell<Duration>,
+    bought: Cell<usize>,
     placed: RefCell<Latencies>,
     confirmed: RefCell<Latencies>,
 }
@@ -185,6 +216,7 @@ impl Shopper<'_> {
         let confirmed = Instant::now();
         let usual = self.shared.usual.get();
         self.shared.usual.set(usual.mul_f64(0.9) + (confirmed - started).mul_f64(0.1));
+        self.shared.bought.set(self.shared.bought.get() + 1);
         if self.shared.window.counts(confirmed) {
             self.shared.placed.borrow_mut().note(placed - started);
             self.shared.confirmed.borrow_mut().note(confirmed - started);
@@ -243,18 +275,21 @@ fn unexpected(what: &str, answer: &Answer) -> anyhow::Error {
     anyhow::anyhow!("{what} answered {}: {body}", answer.status)
 }
 
-/// The variants of the first pages of the catalogue, whatever else a product says.
+/// Variants from all over the catalogue, whatever else a product says: the first pages of several orders.
 pub(crate) async fn variants(address: SocketAddr) -> Result<Rc<[String]>> {
-    const PAGES_MAX: usize = 10;
+    const PAGES_MAX: usize = 5;
     let mut found = BTreeSet::new();
-    let mut path = "/v1/products?limit=100".to_owned();
-    for _ in 0..PAGES_MAX {
-        let answer = http1::get(address, &path).await?;
-        let text = std::str::from_utf8(&answer.body)?;
-        found.extend(text.split('"').filter(|word| word.starts_with("var_")).map(str::to_owned));
-        match member(&answer.body, "\"next_cursor\":\"") {
-            Ok(cursor) => path = format!("/v1/products?limit=100&cursor={cursor}"),
-            Err(_) => break,
+    for sort in ["newest", "price", "-price", "title"] {
+        let first = format!("/v1/products?limit=100&sort={sort}");
+        let mut path = first.clone();
+        for _ in 0..PAGES_MAX {
+            let answer = http1::get(address, &path).await?;
+            let text = std::str::from_utf8(&answer.body)?;
+            found.extend(text.split('"').filter(|word| word.starts_with("var_")).map(str::to_owned));
+            match member(&answer.body, "\"next_cursor\":\"") {
+                Ok(cursor) => path = format!("{first}&cursor={cursor}"),
+                Err(_) => break,
+            }
         }
     }
     if found.is_empty() {

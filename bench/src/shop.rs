@@ -39,6 +39,7 @@ pub(crate) struct Shop {
     folder: PathBuf,
     products: usize,
     pub(crate) address: SocketAddr,
+    internal: SocketAddr,
 }
 
 impl Drop for Shop {
@@ -52,9 +53,9 @@ impl Shop {
     /// Starts a shop in `folder`, seeded with the demo goods if the folder is new; answers how long it took until
     /// it answered.
     pub(crate) async fn start(bin: &Path, folder: &Path, products: usize) -> Result<(Self, Duration)> {
-        let address = free_address()?;
+        let (address, internal) = (free_address()?, free_address()?);
         let settings = folder.join("bench.toml");
-        std::fs::write(&settings, SETTINGS.replace("INTERNAL", &free_address()?.to_string()))?;
+        std::fs::write(&settings, SETTINGS.replace("INTERNAL", &internal.to_string()))?;
         let log = File::options().create(true).append(true).open(folder.join("shop.log"))?;
         let mut command = Command::new(bin);
         command.arg("--config").arg(&settings).arg("--data-dir").arg(folder.join("data"));
@@ -67,7 +68,7 @@ impl Shop {
             .spawn()
             .with_context(|| format!("cannot start {}", bin.display()))?;
         let (bin, folder) = (bin.to_owned(), folder.to_owned());
-        let mut shop = Self { process, bin, folder, products, address };
+        let mut shop = Self { process, bin, folder, products, address, internal };
         shop.until_ready(started).await?;
         Ok((shop, started.elapsed()))
     }
@@ -106,6 +107,12 @@ impl Shop {
         Ok(kilobytes / 1024.0)
     }
 
+    /// What it tells about itself.
+    pub(crate) async fn metrics(&self) -> Result<Metrics> {
+        let answer = http1::get(self.internal, "/metrics").await?;
+        Ok(Metrics(String::from_utf8(answer.body.to_vec())?))
+    }
+
     async fn until_ready(&mut self, started: Instant) -> Result<()> {
         while http1::get(self.address, "/v1/products?limit=1").await.is_err() {
             if let Some(status) = self.process.try_wait()? {
@@ -127,6 +134,22 @@ impl Shop {
     }
 }
 
+/// One scrape of `/metrics`.
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// The sum of the series of `name` that have `label`, such as `synced="true"`; of all of them if it is empty.
+    pub(crate) fn sum(&self, name: &str, label: &str) -> f64 {
+        let values = self.0.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            let whole = labels.is_empty() || labels.starts_with('{');
+            (whole && labels.contains(label)).then(|| value.parse::<f64>().ok()).flatten()
+        });
+        values.sum()
+    }
+}
+
 /// An address that was free a moment ago.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
@@ -142,4 +165,18 @@ pub(crate) async fn until_answers(address: SocketAddr, path: &str) -> Result<()>
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    #[test]
+    fn series_are_summed_by_name_and_label() {
+        let text = "# HELP c x\nc 1\nc{a=\"x\",b=\"y\"} 2\nc{a=\"z\"} 4\nc_total 100\n";
+        let metrics = Metrics(text.to_owned());
+        assert_eq!(metrics.sum("c", ""), 7.0);
+        assert_eq!(metrics.sum("c", "a=\"z\""), 4.0);
+        assert_eq!(metrics.sum("none", ""), 0.0);
+    }
 }
