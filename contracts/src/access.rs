@@ -29,7 +29,7 @@ pub enum Permission {
     /// Read the audit trail.
     #[serde(rename = "audit:read")]
     AuditRead,
-    /// Operate the system: dead letters, rebuilds.
+    /// Operate the system: make the search index again.
     #[serde(rename = "system:operate")]
     Operate,
 }
