@@ -145,7 +145,12 @@ impl Database {
                 let readers = Readers::open(path)?;
                 let (sender, receiver) = mpsc::channel(WRITER_QUEUE_LEN);
                 let unsynced = Arc::new(AtomicBool::new(false));
-                let writer = Writer { connection: writer, commits: commits.clone(), unsynced: Arc::clone(&unsynced) };
+                let writer = Writer {
+                    database: schema.name,
+                    connection: writer,
+                    commits: commits.clone(),
+                    unsynced: Arc::clone(&unsynced),
+                };
                 std::thread::Builder::new()
                     .name(format!("sqlite-{}", schema.name))
                     .spawn(move || writer.run(receiver))
@@ -344,6 +349,7 @@ fn commit(connection: &Connection) -> Result<(), StoreError> {
 
 /// The one who writes a file, on a thread of its own.
 struct Writer {
+    database: &'static str,
     connection: Connection,
     commits: watch::Sender<u64>,
     /// The file may hold commits that are not on disk.
@@ -365,7 +371,9 @@ impl Writer {
             if committed.is_err() && !connection.is_autocommit() {
                 let _ = connection.execute_batch("ROLLBACK");
             }
-            metrics::histogram!("sqlite_batch_transactions").record(finishers.len() as f64);
+            let synced = if sync { "true" } else { "false" };
+            metrics::histogram!("sqlite_batch_transactions", "database" => self.database, "synced" => synced)
+                .record(finishers.len() as f64);
             for finish in finishers {
                 finish(committed.clone());
             }
