@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::StoreError;
@@ -390,13 +390,14 @@ impl Writer {
         &self,
         ready: Result<(), StoreError>,
         sync: bool,
-        jobs: impl Iterator<Item = Job>,
+        jobs: impl ExactSizeIterator<Item = Job>,
         finishers: &mut Vec<Finish>,
     ) -> Result<(), StoreError> {
         let connection = &self.connection;
         let mut outcome = ready.and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
+        let alone = jobs.len() == 1;
         for job in jobs {
-            if outcome.is_ok() {
+            if outcome.is_ok() && !alone {
                 outcome = execute(connection, "SAVEPOINT job");
             }
             let (keep, finish) = (job.run)(outcome.is_ok().then_some(connection));
@@ -406,11 +407,15 @@ impl Writer {
                 outcome = Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
             }
             if outcome.is_ok() && !keep {
-                outcome = execute(connection, "ROLLBACK TO job");
+                outcome = execute(connection, if alone { "ROLLBACK" } else { "ROLLBACK TO job" });
             }
-            if outcome.is_ok() {
+            if outcome.is_ok() && !alone {
                 outcome = execute(connection, "RELEASE job");
             }
+        }
+        if connection.is_autocommit() {
+            // The only job was refused, and was rolled back, or there was no transaction at all.
+            return outcome;
         }
         if sync && self.unsynced.load(Ordering::Acquire) {
             outcome = outcome.and_then(|()| touch(connection));
@@ -446,6 +451,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
     };
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Plans that depend on bound values are made anew for every execution.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(error)?;
     if !read_only {
         connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;

@@ -12,7 +12,7 @@ use crate::bus::Delivery;
 /// Records kept per topic.
 const RECORDS_MAX: usize = 4096;
 /// Bytes kept per topic.
-const BYTES_MAX: usize = 8 * 1024 * 1024;
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The ends of all topics.
 #[derive(Default)]
