@@ -14,6 +14,8 @@ pub struct Banner<'a> {
     pub data_dir: &'a std::path::Path,
     /// True if mails can be read in the browser.
     pub mailbox: bool,
+    /// True if payments go to the sandbox provider that was started with the shop.
+    pub play_money: bool,
     /// True if the demo shop is there to buy from.
     pub demo: bool,
 }
@@ -53,6 +55,10 @@ impl Banner<'_> {
             ),
         };
         row(say("관리자", "Administrator"), &admin);
+        if self.play_money {
+            let warning = say("샌드박스: 진짜 돈은 오가지 않습니다", "sandbox provider: no real money moves");
+            row(say("결제", "Payments"), warning);
+        }
         row(say("데이터", "Data"), &self.data_dir.display().to_string());
         let title = say("장터가 열렸습니다", "Jangteo is open");
         let buy = if self.demo {
@@ -98,6 +104,7 @@ mod tests {
             admin: ("admin@jangteo.example", password),
             data_dir: std::path::Path::new("jangteo-data"),
             mailbox: true,
+            play_money: true,
             demo: true,
         }
     }

@@ -114,7 +114,7 @@ struct TargetArguments {
     /// Address of a running shop, such as http://127.0.0.1:8080; otherwise the shop must be stopped
     #[arg(long, value_name = "URL", conflicts_with = "data_dir", requires = "api_key")]
     url: Option<String>,
-    /// API key with the permission catalog:write (better in the environment than on the command line)
+    /// API key with catalog:write and stock:write (better in the environment than on the command line)
     #[arg(long, value_name = "KEY", env = "JANGTEO_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Currency of the prices in the file

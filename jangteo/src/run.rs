@@ -52,6 +52,7 @@ async fn serve(config: Config, metrics: Metrics) -> Result<ExitCode> {
         admin: (&config.admin.email, password.as_deref()),
         data_dir: lock.path(),
         mailbox: config.shows_mailbox(),
+        play_money: config.payment.providers.sandbox.is_none(),
         demo: config.demo.enabled,
     };
     print!("{}", banner.render(banner::speaks_korean(|name| std::env::var(name).ok())));

@@ -99,3 +99,18 @@ async fn refunds_in_part_and_in_whole_never_exceed_what_was_paid() {
     assert!([401, 403].contains(&customer.status.as_u16()), "{}", customer.text);
     shop.stop_and_verify();
 }
+
+#[tokio::test]
+async fn counting_stock_needs_its_own_permission() {
+    let shop = Shop::open().await;
+    let admin = shop.admin_token().await;
+    let wanted = json!({"name": "catalogue only", "permissions": ["catalog:write"]});
+    let key = shop.post("/v1/api-keys").bearer(&admin).json(&wanted).send().await.expect(201).json();
+    let secret = text(&key["secret"]);
+    let mut uncounted = product("NO-COUNT", 5);
+    let with_count = json!({"products": [uncounted.clone()]});
+    shop.post("/v1/product-imports").bearer(&secret).json(&with_count).send().await.problem(403, "forbidden");
+    shop.post("/v1/products").bearer(&secret).json(&uncounted).send().await.problem(403, "forbidden");
+    uncounted["variants"][0].as_object_mut().unwrap().remove("on_hand");
+    shop.post("/v1/products").bearer(&secret).json(&uncounted).send().await.expect(201);
+}

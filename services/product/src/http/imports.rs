@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::AppState;
+use super::{AppState, may_count};
 use crate::{
     product::{ImportOutcome, ProductInput},
     service::ProductService,
@@ -54,7 +54,7 @@ pub(super) struct ImportResult {
 ///
 /// Makes those whose handle is new, changes those that differ and leaves alone those that are the same, so
 /// that repeating an import is safe. Variants are found by SKU, else by option values; those not named are
-/// removed. Categories that do not exist are made.
+/// removed. Categories that do not exist are made. Stock counts (`on_hand`) need `stock:write`, too.
 #[utoipa::path(
     post, path = "/v1/product-imports", tag = "Products", operation_id = "import_products",
     request_body = ProductImport,
@@ -70,6 +70,7 @@ pub(super) async fn import(
         let detail = format!("must have 1 to {IMPORT_PRODUCTS_MAX} products");
         return Err(Problem::invalid(vec![Violation::new("/products", detail)]));
     }
+    may_count(&caller, products.iter().flat_map(|product| &product.variants))?;
     let outcomes = service.import_products(products, atomic, caller.actor()).await?;
     let rejected = outcomes.iter().any(|outcome| matches!(outcome, ImportOutcome::Rejected { .. }));
     Ok(Json(ImportResult { written: !(atomic && rejected), outcomes }))

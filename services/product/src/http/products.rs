@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{begin, page_limit, send, versioned};
+use super::{begin, may_count, page_limit, send, versioned};
 use crate::{
     edit_product::ProductPatch,
     list_products::{ProductList, ProductSort},
@@ -233,6 +233,7 @@ pub(super) async fn create(
     CurrentCaller(caller): CurrentCaller,
     Keyed { body, key }: Keyed<ProductInput>,
 ) -> Result<Response, Problem> {
+    may_count(&caller, &body.variants)?;
     let _in_flight = match begin(&idempotency, key.as_ref()).await? {
         Ok(guard) => guard,
         Err(replay) => return Ok(replay),
@@ -266,6 +267,7 @@ pub(super) async fn update(
     seen: IfMatch,
     Json(patch): Json<ProductPatch>,
 ) -> Result<Response, Problem> {
+    may_count(&caller, patch.variants.iter().flatten())?;
     let key = ProductKey::parse(&id_or_handle);
     let view = service.edit_product(key, seen.0, patch, &caller.actor()).await?;
     Ok(versioned(StatusCode::OK, view.version, view))

@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{begin, versioned};
+use super::{begin, may_count, versioned};
 use crate::{
     edit_variants::{EditedVariant, VariantPatch},
     product::{Price, VariantInput},
@@ -47,6 +47,7 @@ pub(super) async fn add(
     seen: IfMatch,
     Keyed { body, key }: Keyed<VariantInput>,
 ) -> Result<Response, Problem> {
+    may_count(&caller, [&body])?;
     let _in_flight = match begin(&idempotency, key.as_ref()).await? {
         Ok(guard) => guard,
         Err(replay) => return Ok(replay),
