@@ -11,7 +11,6 @@
 )]
 
 mod access;
-mod wire;
 mod bad_input;
 mod command_line;
 mod payment;
@@ -19,3 +18,4 @@ mod purchase;
 mod shop;
 mod staff;
 mod stock;
+mod wire;
