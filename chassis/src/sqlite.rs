@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, ffi::SQLITE_IOERR_WRITE};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::StoreError;
@@ -341,9 +341,15 @@ fn write_inline<T, E: From<StoreError>>(
 
 /// Commits. When the disk fails here, what was written may be found again after a crash.
 fn commit(connection: &Connection) -> Result<(), StoreError> {
-    execute(connection, "COMMIT").map_err(|error| match error {
-        StoreError::Unavailable(reason) => StoreError::Unknown(reason),
-        other => other,
+    let committed = connection.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([]));
+    committed.map(drop).map_err(|error| {
+        // A page that could not be written to the log: the log is read up to the last complete commit, which this
+        // is not. That is how quotas and limits on file sizes end a commit; only a failed sync leaves doubt.
+        let unwritten = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_WRITE);
+        match StoreError::from(error) {
+            StoreError::Unavailable(reason) if !unwritten => StoreError::Unknown(reason),
+            other => other,
+        }
     })
 }
 

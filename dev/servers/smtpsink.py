@@ -54,7 +54,7 @@ async def main():
         context.load_cert_chain(os.path.join(folder, "ca.pem"), os.path.join(folder, "key.pem"))
         options.update(tls_context=context, require_starttls=True, authenticator=authenticate, auth_required=True)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Sink(), loop=loop, **options), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(Sink(), loop=loop, **options), "127.0.0.1", int(os.environ.get("SMTPSINK_PORT", "0")))
     port = server.sockets[0].getsockname()[1]
     partial = os.path.join(folder, "port.partial")
     with open(partial, "w") as file:

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A real SMTP server (aiosmtpd) that keeps every mail as one line of DIR/mails.jsonl.
 #   smtpsink.sh install       puts it under ${JANGTEO_TOOLS:-~/.cache/jangteo/tools}
-#   smtpsink.sh run DIR       serves until killed; DIR/port says where (127.0.0.1)
+#   smtpsink.sh run DIR       serves until killed; DIR/port says where (127.0.0.1; $SMTPSINK_PORT chooses)
 #   smtpsink.sh run DIR tls   the same with STARTTLS required; DIR/ca.pem is its authority, for `localhost`
 # Recipients decide what happens: permanent@ gets 550, transient@ gets 451 the first time, slow@ waits 30 s.
 set -euo pipefail

@@ -95,16 +95,23 @@ pub struct InternalConfig {
 
 /// Reads all layers; `flags` are the highest.
 pub fn load(flags: &RunArguments) -> Result<Config> {
-    Ok(layers(flags)?.read()?)
+    checked(&layers(flags)?)
 }
 
 /// Reads all layers and answers the merged settings as TOML, secrets hidden.
 pub fn check(file: Option<&Path>) -> Result<String> {
     let flags = RunArguments { config: file.map(Path::to_path_buf), ..RunArguments::default() };
     let layers = layers(&flags)?;
-    let config: Config = layers.read()?;
-    config.order.check()?;
+    checked(&layers)?;
     Ok(redacted(&layers.merged()))
+}
+
+/// The settings, if they make sense.
+fn checked(layers: &Layers) -> Result<Config> {
+    let config: Config = layers.read()?;
+    config.auth.check()?;
+    config.order.check()?;
+    Ok(config)
 }
 
 fn layers(flags: &RunArguments) -> Result<Layers, ConfigError> {

@@ -24,7 +24,6 @@ const STOP_MARGIN: Duration = Duration::from_secs(10);
 /// Runs the shop until it is told to stop.
 pub fn run(flags: &RunArguments) -> Result<ExitCode> {
     let config = config::load(flags)?;
-    config.order.check()?;
     let metrics = telemetry::init(&config.telemetry)?;
     shop::runtime()?.block_on(serve(config, metrics))
 }

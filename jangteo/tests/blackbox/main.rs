@@ -12,10 +12,18 @@
 
 mod access;
 mod bad_input;
+mod browser;
 mod command_line;
+mod crash;
+mod data_folder;
+mod disk;
+mod interruption;
+mod mail;
 mod payment;
 mod purchase;
+mod settings;
 mod shop;
 mod staff;
 mod stock;
+mod tokens;
 mod wire;

@@ -191,6 +191,11 @@ impl Shop {
 
     /// A shop on the data in `folder`, which says who its administrator is if it was run before.
     pub async fn open_in(folder: tempfile::TempDir, setup: Setup, admin: Option<(String, String)>) -> Self {
+        Self::try_open_in(folder, setup, admin).unwrap_or_else(|log| panic!("the shop did not start: {log}"))
+    }
+
+    /// As [`Self::open_in`], or what the program said when it ended instead.
+    fn try_open_in(folder: tempfile::TempDir, setup: Setup, admin: Option<(String, String)>) -> Result<Self, String> {
         let mut process = setup.command(folder.path()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let (mut url, mut internal, mut admin) = (None, None, admin);
@@ -198,8 +203,8 @@ impl Shop {
         loop {
             line.clear();
             if output.read_line(&mut line).unwrap() == 0 {
-                let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-                panic!("the shop did not start: {log}");
+                process.wait().unwrap();
+                return Err(std::fs::read_to_string(folder.path().join("log")).unwrap_or_default());
             }
             let word = |prefix: &str| line.split_whitespace().find(|word| word.starts_with(prefix)).map(str::to_owned);
             url = url.or_else(|| word("http://127.0.0.1:"));
@@ -227,7 +232,7 @@ impl Shop {
             HttpTransport::new(&HttpTransportConfig { base: url.clone(), connect_timeout: Duration::from_secs(5) })
                 .unwrap();
         let (admin, internal) = (admin.unwrap(), internal.unwrap());
-        Self { process: Some(process), url, internal, admin, folder, transport, keys: AtomicU64::new(0), setup }
+        Ok(Self { process: Some(process), url, internal, admin, folder, transport, keys: AtomicU64::new(0), setup })
     }
 
     /// Kills the program as the power cut would, and starts it again on the same data.
@@ -258,14 +263,15 @@ impl Shop {
         reopened
     }
 
+    /// As [`Self::reopen`], or what the program said when it ended instead.
+    pub async fn try_reopen(mut self) -> Result<Self, String> {
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Self::try_open_in(folder, self.setup.clone(), Some(self.admin.clone()))
+    }
+
     /// The process id of the program.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().unwrap().id()
-    }
-
-    /// How the program is started the next time.
-    pub fn setup_mut(&mut self) -> &mut Setup {
-        &mut self.setup
     }
 
     /// Ctrl-C; answers how the program ended.

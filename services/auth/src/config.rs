@@ -61,7 +61,7 @@ impl Config {
     /// Refuses settings that make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         let bounds = [
-            ("access_token_seconds", self.access_token_seconds, 30, 3600, "between 30 and 3600"),
+            ("access_token_seconds", self.access_token_seconds, 5, 3600, "between 5 and 3600"),
             ("session_idle_days", self.session_idle_days, 1, 365, "between 1 and 365"),
             ("session_days", self.session_days, 1, 365, "between 1 and 365"),
             ("signing_key_days", self.signing_key_days, 1, 365, "between 1 and 365"),
