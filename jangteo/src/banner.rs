@@ -38,7 +38,7 @@ impl Banner<'_> {
         row(say("상점", "Shop"), url);
         row(say("API 문서", "API documents"), &format!("{url}/docs   {url}/openapi.json"));
         if self.mailbox {
-            row(say("메일함", "Mailbox"), &format!("{url}/dev/mailbox"));
+            row(say("우편함", "Mailbox"), &format!("{url}/dev/mailbox"));
         }
         row(
             say("상태와 지표", "Health, metrics"),

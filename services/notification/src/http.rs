@@ -154,7 +154,7 @@ struct ListParams {
 ///
 /// Newest first.
 #[utoipa::path(
-    get, path = "/v1/messages", tag = "notification", params(ListParams),
+    get, path = "/v1/messages", tag = "Messages", params(ListParams),
     security(("bearer" = ["orders:read"])),
     responses((status = 200, description = "One page of messages.", body = Page<MessageView>), Problems)
 )]
@@ -172,7 +172,7 @@ async fn list_messages(
 
 /// Get a message with its text
 #[utoipa::path(
-    get, path = "/v1/messages/{id}", tag = "notification", params(("id" = MessageId, Path)),
+    get, path = "/v1/messages/{id}", tag = "Messages", params(("id" = MessageId, Path)),
     security(("bearer" = ["orders:read"])),
     responses((status = 200, description = "The message.", body = MessageDetail), Problems)
 )]
@@ -196,7 +196,7 @@ struct ResendRequest {}
 /// For messages that are sent or dead. The mail gets a new `Message-ID`, so that the receiver does not
 /// take it for a copy.
 #[utoipa::path(
-    post, path = "/v1/messages/{id}/resend", tag = "notification", request_body = ResendRequest,
+    post, path = "/v1/messages/{id}/resend", tag = "Messages", request_body = ResendRequest,
     params(
         ("id" = MessageId, Path),
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,

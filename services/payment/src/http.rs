@@ -192,7 +192,7 @@ struct ListParams {
 #[utoipa::path(
     get,
     path = "/v1/payments",
-    tag = "payment",
+    tag = "Payments",
     params(ListParams),
     security(("bearer" = ["orders:read"])),
     responses((status = 200, description = "A page of payments.", body = Page<PaymentView>), Problems)
@@ -224,7 +224,7 @@ async fn list_payments(
 #[utoipa::path(
     get,
     path = "/v1/payments/{id}",
-    tag = "payment",
+    tag = "Payments",
     params(("id" = PaymentId, Path, description = "The payment.")),
     security(("bearer" = ["orders:read"])),
     responses((status = 200, description = "The payment.", body = PaymentDetail), Problems)
@@ -250,7 +250,7 @@ struct WebhookAnswer {
 #[utoipa::path(
     post,
     path = "/v1/payment-providers/{provider}/webhooks",
-    tag = "payment",
+    tag = "Payments",
     params(("provider" = String, Path, description = "The provider's name.", example = "sandbox")),
     request_body(content = serde_json::Value, description = "The event, as the provider defines it."),
     security(()),

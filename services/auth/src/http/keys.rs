@@ -17,7 +17,7 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// The public keys that verify access tokens (RFC 7517).
 #[utoipa::path(
-    get, path = "/.well-known/jwks.json", tag = "Keys", operation_id = "get_jwks",
+    get, path = "/.well-known/jwks.json", tag = "Sessions", operation_id = "get_jwks",
     responses((status = 200, description = "A JWK set", body = serde_json::Value, content_type = "application/jwk-set+json"), Problems),
     security(())
 )]

@@ -96,7 +96,7 @@ struct ListParams {
 ///
 /// The last 1,000 mails, newest first: a page for people, JSON with `Accept: application/json`.
 #[utoipa::path(
-    get, path = "/dev/mailbox", tag = "mailbox", params(ListParams), security(()),
+    get, path = "/dev/mailbox", tag = "Mailbox", params(ListParams), security(()),
     responses(
         (status = 200, description = "The mails.", content(
             (Page<MailView> = "application/json"), (String = "text/html"))),
@@ -159,7 +159,7 @@ struct ShowParams {
 
 /// Read a mail of the demo mailbox
 #[utoipa::path(
-    get, path = "/dev/mailbox/{id}", tag = "mailbox", security(()),
+    get, path = "/dev/mailbox/{id}", tag = "Mailbox", security(()),
     params(("id" = u64, Path, description = "Its place in the mailbox."), ShowParams),
     responses(
         (status = 200, description = "The mail.", content(

@@ -30,7 +30,7 @@ use crate::{cart_view::CartView, change_cart::CartTarget, config::ShippingMethod
 /// as `Guest-Token` owns the cart and the order it becomes. An answer with such a secret is not kept to be given
 /// again, so a guest who repeats this request gets another cart; the first one lapses by itself.
 #[utoipa::path(
-    post, path = "/v1/carts", tag = "cart", request_body = CreateCartRequest,
+    post, path = "/v1/carts", tag = "Carts", request_body = CreateCartRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
             description = "Makes repeating this request safe for the signed-in; has no effect for guests."),
@@ -59,7 +59,7 @@ pub(super) async fn create_cart(
 
 /// Get a cart
 #[utoipa::path(
-    get, path = "/v1/carts/{id}", tag = "cart", params(("id" = CartId, Path)),
+    get, path = "/v1/carts/{id}", tag = "Carts", params(("id" = CartId, Path)),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The cart with the prices of this moment.", body = CartView), Problems)
 )]
@@ -76,7 +76,7 @@ pub(super) async fn get_cart(
 ///
 /// What is absent stays; `null` removes.
 #[utoipa::path(
-    patch, path = "/v1/carts/{id}", tag = "cart", request_body = UpdateCartRequest,
+    patch, path = "/v1/carts/{id}", tag = "Carts", request_body = UpdateCartRequest,
     params(("id" = CartId, Path), IfMatchParam),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The cart.", body = CartView), Problems)
@@ -98,7 +98,7 @@ pub(super) async fn update_cart(
 ///
 /// A variant that is in the cart already gets more of it. Additions at the same moment all count.
 #[utoipa::path(
-    post, path = "/v1/carts/{id}/lines", tag = "cart", request_body = CartLineRequest,
+    post, path = "/v1/carts/{id}/lines", tag = "Carts", request_body = CartLineRequest,
     params(
         ("id" = CartId, Path), IfMatchParam,
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -128,7 +128,7 @@ pub(super) async fn add_line(
 
 /// Change the quantity of a line
 #[utoipa::path(
-    patch, path = "/v1/carts/{id}/lines/{line_id}", tag = "cart", request_body = SetQuantityRequest,
+    patch, path = "/v1/carts/{id}/lines/{line_id}", tag = "Carts", request_body = SetQuantityRequest,
     params(("id" = CartId, Path), ("line_id" = LineId, Path), IfMatchParam),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The cart.", body = CartView), Problems)
@@ -148,7 +148,7 @@ pub(super) async fn set_quantity(
 
 /// Remove a line from a cart
 #[utoipa::path(
-    delete, path = "/v1/carts/{id}/lines/{line_id}", tag = "cart",
+    delete, path = "/v1/carts/{id}/lines/{line_id}", tag = "Carts",
     params(("id" = CartId, Path), ("line_id" = LineId, Path), IfMatchParam),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The cart without the line.", body = CartView), Problems)
@@ -170,7 +170,7 @@ pub(super) async fn remove_line(
 /// After signing in, send the `Guest-Token` once more: the cart is the account's from then on, and the token
 /// opens it no longer. Repeating this is safe.
 #[utoipa::path(
-    post, path = "/v1/carts/{id}/claim", tag = "cart", request_body = ClaimCartRequest,
+    post, path = "/v1/carts/{id}/claim", tag = "Carts", request_body = ClaimCartRequest,
     params(
         ("id" = CartId, Path), IfMatchParam,
         ("Guest-Token" = Option<String>, Header, description = "What the guest was given."),
@@ -215,7 +215,7 @@ pub(super) struct ShippingMethodParams {
 
 /// List shipping methods
 #[utoipa::path(
-    get, path = "/v1/shipping-methods", tag = "cart", params(ShippingMethodParams),
+    get, path = "/v1/shipping-methods", tag = "Carts", params(ShippingMethodParams),
     security(()),
     responses((status = 200, description = "All of them, on one page.", body = Page<ShippingMethodView>), Problems)
 )]

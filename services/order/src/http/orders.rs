@@ -35,7 +35,7 @@ use crate::{
 /// Stock is held and prices are fixed at once; the payment follows by itself, and the order becomes `confirmed`
 /// or `rejected`. A cart becomes one order.
 #[utoipa::path(
-    post, path = "/v1/orders", tag = "order", request_body = PlaceOrderRequest,
+    post, path = "/v1/orders", tag = "Orders", request_body = PlaceOrderRequest,
     params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,
         description = "Makes repeating this request safe: send a fresh random value, like a UUID.")),
     security(("guest" = []), ("bearer" = [])),
@@ -60,7 +60,7 @@ pub(super) async fn place_order(
 
 /// Get an order
 #[utoipa::path(
-    get, path = "/v1/orders/{id}", tag = "order", params(("id" = OrderId, Path)),
+    get, path = "/v1/orders/{id}", tag = "Orders", params(("id" = OrderId, Path)),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The order.", body = OrderView), Problems)
 )]
@@ -101,7 +101,7 @@ pub(super) struct ListOrdersParams {
 ///
 /// Newest first: one's own, or everybody's for holders of `orders:read`.
 #[utoipa::path(
-    get, path = "/v1/orders", tag = "order", params(ListOrdersParams),
+    get, path = "/v1/orders", tag = "Orders", params(ListOrdersParams),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "One page of orders.", body = Page<OrderSummaryView>), Problems)
 )]
@@ -139,7 +139,7 @@ pub(super) struct ListOrderEventsParams {
 ///
 /// Oldest first. Each event holds the hash of the one before: nothing can be changed or taken out unseen.
 #[utoipa::path(
-    get, path = "/v1/orders/{id}/events", tag = "order", params(("id" = OrderId, Path), ListOrderEventsParams),
+    get, path = "/v1/orders/{id}/events", tag = "Orders", params(("id" = OrderId, Path), ListOrderEventsParams),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "One page of events.", body = Page<OrderEventView>), Problems)
 )]
@@ -161,7 +161,7 @@ pub(super) async fn list_order_events(
 /// Money and goods go back by themselves: an authorization is voided, a captured sum refunded, stock released or
 /// put back.
 #[utoipa::path(
-    post, path = "/v1/orders/{id}/cancel", tag = "order", request_body = CancelOrderRequest,
+    post, path = "/v1/orders/{id}/cancel", tag = "Orders", request_body = CancelOrderRequest,
     params(
         ("id" = OrderId, Path), IfMatchParam,
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,

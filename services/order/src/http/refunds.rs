@@ -16,7 +16,7 @@ use crate::order_view::OrderView;
 ///
 /// Wholly, by amount or by units. Never more goes back than was captured, however many ask at once.
 #[utoipa::path(
-    post, path = "/v1/orders/{id}/refunds", tag = "order", request_body = RefundOrderRequest,
+    post, path = "/v1/orders/{id}/refunds", tag = "Orders", request_body = RefundOrderRequest,
     params(
         ("id" = OrderId, Path), IfMatchParam,
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,
