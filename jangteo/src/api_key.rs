@@ -31,7 +31,7 @@ pub(crate) fn with_accounts<T>(
     if !config.data_dir.is_dir() {
         bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
     }
-    shop::runtime()?.block_on(async {
+    shop::block_on(async {
         let env = Env::system();
         let lock = datadir::lock(&config.data_dir)?;
         let store = Arc::new(SqliteAuthStore::open(&Location::in_folder(lock.path(), "auth.db"))?);

@@ -78,7 +78,7 @@ pub fn run(config: &Config, wishes: &Wishes) -> Result<ExitCode> {
     if !config.data_dir.is_dir() {
         bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
     }
-    shop::runtime()?.block_on(async {
+    shop::block_on(async {
         let env = Env::system();
         let lock = datadir::lock(&config.data_dir)?;
         let at = |name: &str| Location::in_folder(lock.path(), name);

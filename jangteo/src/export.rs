@@ -35,7 +35,7 @@ pub struct ExportOptions {
 
 /// Exports. The file is complete or is not touched.
 pub fn run(options: &ExportOptions) -> Result<ExitCode> {
-    let count = shop::runtime()?.block_on(export(options))?;
+    let count = shop::block_on(export(options))?;
     eprintln!("{}: {count} products", options.file.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -44,7 +44,7 @@ pub struct ImportOptions {
 
 /// Imports. Exit code 0: all is in; 1: some is; 2, also for every `Err`: nothing is.
 pub fn run(options: &ImportOptions) -> Result<ExitCode> {
-    shop::runtime()?.block_on(async {
+    shop::block_on(async {
         let (file, bytes) = open(&options.file)?;
         let catalogue = Catalogue::open(&options.target)?;
         let bar = ProgressBar::new(bytes);

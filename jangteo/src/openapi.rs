@@ -12,7 +12,7 @@ use crate::{
 /// The document as indented JSON.
 pub fn document() -> Result<String> {
     let config = config::load(&RunArguments::default())?;
-    shop::runtime()?.block_on(async {
+    shop::block_on(async {
         let env = Env::system();
         let folder = std::env::temp_dir().join(format!("jangteo-openapi-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;

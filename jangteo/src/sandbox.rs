@@ -13,7 +13,7 @@ use chassis::{
 use clap::Args;
 use sandbox_provider::SandboxConfig;
 
-use crate::shop;
+use crate::{run::StopSignal, shop};
 
 /// How to run the sandbox provider.
 #[derive(Debug, Clone, Args)]
@@ -41,10 +41,11 @@ pub struct SandboxArguments {
 /// Runs it until it is told to stop.
 pub fn run(arguments: &SandboxArguments) -> Result<ExitCode> {
     telemetry::init(&TelemetryConfig::default())?;
-    shop::runtime()?.block_on(serve(arguments))
+    shop::block_on(serve(arguments))
 }
 
 async fn serve(arguments: &SandboxArguments) -> Result<ExitCode> {
+    let mut stop = StopSignal::listen()?;
     let env = Env::system();
     let listener = server::bind(arguments.listen).await?;
     let lock = datadir::lock(&arguments.data_dir)?;
@@ -63,7 +64,7 @@ async fn serve(arguments: &SandboxArguments) -> Result<ExitCode> {
     println!("The sandbox provider listens on http://{} (Ctrl-C to stop)", listener.local_addr()?);
     let limits = ServerConfig { listen: arguments.listen, ..ServerConfig::default() };
     env.spawn("server", server::serve(listener, router, limits, env.clone()));
-    crate::run::told_to_stop().await?;
+    stop.given().await;
     env.stop().await;
     Ok(ExitCode::SUCCESS)
 }

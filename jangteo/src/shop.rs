@@ -30,9 +30,16 @@ pub struct Shop {
     bus: Arc<dyn Bus>,
 }
 
-/// The runtime that the shop runs on.
-pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")
+/// Work on other threads that is still going when a command has ended is waited for so long: it may be in the
+/// middle of writing, and it may never end.
+const LEFT_OVER_MAX: Duration = Duration::from_secs(2);
+
+/// Runs a command to its end, on all cores.
+pub fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFT_OVER_MAX);
+    outcome
 }
 
 impl Shop {

@@ -10,7 +10,7 @@ use crate::{config::Config, dead_letters, shop};
 
 /// Checks everything and prints what does not hold; exit code 1 if anything does not.
 pub fn run(config: &Config) -> Result<ExitCode> {
-    let violations = shop::runtime()?.block_on(verify(config))?;
+    let violations = shop::block_on(verify(config))?;
     for violation in &violations {
         println!("{violation}");
     }

@@ -30,6 +30,17 @@ fn verify(data: &Path) -> Output {
     program().args(["verify", "--data-dir", data.to_str().unwrap()]).output().unwrap()
 }
 
+/// Brings what stands in the logs into the files themselves, so that a file can be changed by hand.
+fn settle(data: &Path) {
+    for entry in std::fs::read_dir(data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "db") {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_no_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +90,7 @@ async fn data_of_a_newer_version_is_refused_and_left_alone() {
     let (cart, order) = shop.buy(DEMO_SKU, 1).await;
     assert!(shop.stop().success());
     let data = shop.data_dir();
+    settle(&data);
     let version = std::fs::read(data.join("VERSION")).unwrap();
     std::fs::write(data.join("VERSION"), "99\n").unwrap();
     assert!(refused(&data).contains("newer"));
@@ -106,6 +118,7 @@ async fn foreign_files_are_refused_and_left_alone() {
     let mut shop = Shop::open().await;
     assert!(shop.stop().success());
     let data = shop.data_dir();
+    settle(&data);
     let foreign = data.join("payment.db");
     // A whole database, but another program's: who owns a file stands at byte 68.
     let mut other = std::fs::read(&foreign).unwrap();
@@ -126,6 +139,7 @@ async fn a_damaged_file_is_named_and_nothing_panics() {
         let admin = shop.admin_token().await;
         assert!(shop.stop().success());
         let data = shop.data_dir();
+        settle(&data);
         overwrite_pages(&data.join(name));
         let output = verify(&data);
         let text = said(&output, output.status.code().unwrap(), &data);

@@ -57,7 +57,7 @@ fn an_import_that_was_cut_off_is_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let (data, file) = (folder.path().join("data"), folder.path().join("shirts.csv"));
     csv(&file);
-    for signal in ["-INT", "-KILL"] {
+    for signal in ["-TERM", "-KILL"] {
         let mut child = import(&data, &file, &[]).spawn().unwrap();
         wait_for_writes(&mut child, &data, 500_000);
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
@@ -93,7 +93,7 @@ fn an_atomic_import_that_was_killed_leaves_nothing() {
 async fn seeding_that_was_interrupted_is_completed() {
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup { products: 1500, ..Setup::default() };
-    for signal in ["-INT", "-KILL"] {
+    for signal in ["-TERM", "-KILL"] {
         let mut child = setup.command(folder.path()).spawn().unwrap();
         wait_for_writes(&mut child, &folder.path().join("data"), 800_000);
         Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
