@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     Currency, Locale, LocalizedText, Money,
     auth::AccountId,
+    payment::PaymentAction,
     product::{ProductId, ReservationId, TaxClass, VariantId},
 };
 
@@ -30,6 +31,22 @@ crate::typed_id!(
     /// A wish to give money back.
     RefundId,
     "ref"
+);
+
+crate::typed_id!(
+    /// A parcel of an order, or what is to become one.
+    FulfilmentId,
+    "ful"
+);
+crate::typed_id!(
+    /// Goods of an order that come back.
+    ReturnId,
+    "rtn"
+);
+crate::typed_id!(
+    /// Units of an order that were called off.
+    CancellationId,
+    "can"
 );
 
 /// Where an order stands. Payment and fulfilment are separate, computed axes.
@@ -76,6 +93,24 @@ pub enum PaymentStatus {
     Refunded,
     /// The authorization was let go; nothing was taken.
     Voided,
+}
+
+/// What of the goods has left and come back, computed from the parcels and returns of the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FulfilmentStatus {
+    /// Nothing has left.
+    None,
+    /// Some of it has left.
+    Partial,
+    /// All that was not called off has left.
+    Shipped,
+    /// All that was not called off has arrived.
+    Delivered,
+    /// Some of it came back.
+    PartiallyReturned,
+    /// All of it came back.
+    Returned,
 }
 
 /// A postal address. Its `Debug` form names nobody.
@@ -222,6 +257,28 @@ pub struct OrderPlaced {
     pub pay_by: jiff::Timestamp,
 }
 
+/// `order.awaiting_payment`: the buyer has to act; notification writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderAwaitingPayment {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// What to do; `None` if another payment method is needed.
+    pub action: Option<PaymentAction>,
+    /// Why the last method did not work, if that is what happened.
+    pub reason: Option<String>,
+    /// After this nobody waits for the payment.
+    pub pay_by: jiff::Timestamp,
+}
+
+/// `order.payment_method_given`: payment tries another method.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderPaymentMethodGiven {
+    /// The order.
+    pub order_id: OrderId,
+    /// How the buyer wants to pay now.
+    pub payment_method: PaymentMethod,
+}
+
 /// `order.confirmed`: product commits the reservation, payment captures, notification writes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OrderConfirmed {
@@ -248,6 +305,75 @@ pub struct RestockLine {
     pub variant_id: VariantId,
     /// How many.
     pub quantity: i64,
+}
+
+/// So many units of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LineQuantity {
+    /// Which line.
+    pub line_id: LineId,
+    /// How many.
+    #[schema(minimum = 1)]
+    pub quantity: i64,
+}
+
+/// `order.shipped`: a parcel has left; notification writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderShipped {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Which parcel.
+    pub fulfilment_id: FulfilmentId,
+    /// Who carries it.
+    pub carrier: Option<String>,
+    /// The carrier's number for it.
+    pub tracking_number: Option<String>,
+    /// What is in it.
+    pub lines: Vec<LineQuantity>,
+}
+
+/// `order.delivered`: a parcel has arrived.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderDelivered {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Which parcel.
+    pub fulfilment_id: FulfilmentId,
+}
+
+/// `order.lines_cancelled`: units were called off before they left; product restocks, notification writes.
+/// Their money goes back by an `order.refund_requested` of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderLinesCancelled {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Which cancellation.
+    pub cancellation_id: CancellationId,
+    /// Why, for the customer.
+    pub reason: String,
+    /// What was called off.
+    pub lines: Vec<LineQuantity>,
+    /// What goes back on the shelf.
+    pub restock: Vec<RestockLine>,
+}
+
+/// `order.return_requested`, `…_approved`, `…_rejected`, `…_received`: notification writes; product restocks
+/// what was received in good order. Its money goes back by an `order.refund_requested` of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrderReturn {
+    /// The order.
+    pub order: OrderSnapshot,
+    /// Which return.
+    pub return_id: ReturnId,
+    /// Why: the customer's reason, or the shop's if it was rejected.
+    pub reason: String,
+    /// The units it is about; of a receipt, those that arrived with it.
+    pub lines: Vec<LineQuantity>,
+    /// What goes back on the shelf; empty unless received.
+    pub restock: Vec<RestockLine>,
+    /// Counts the receipts of this return, from 1; 0 unless received.
+    pub receipt: u32,
 }
 
 /// `order.refund_requested`: payment gives money back, product restocks the named units.
@@ -283,6 +409,10 @@ crate::events! {
     OrderEvent on "order.events" from "/jangteo/order" {
         /// See [`OrderPlaced`].
         Placed(OrderPlaced) = "order.placed" / 1,
+        /// See [`OrderAwaitingPayment`].
+        AwaitingPayment(OrderAwaitingPayment) = "order.awaiting_payment" / 1,
+        /// See [`OrderPaymentMethodGiven`].
+        PaymentMethodGiven(OrderPaymentMethodGiven) = "order.payment_method_given" / 1,
         /// See [`OrderConfirmed`].
         Confirmed(OrderConfirmed) = "order.confirmed" / 1,
         /// The payment was declined; see [`OrderEnded`].
@@ -291,6 +421,20 @@ crate::events! {
         Expired(OrderEnded) = "order.expired" / 1,
         /// Called off; see [`OrderEnded`].
         Cancelled(OrderEnded) = "order.cancelled" / 1,
+        /// See [`OrderShipped`].
+        Shipped(OrderShipped) = "order.shipped" / 1,
+        /// See [`OrderDelivered`].
+        Delivered(OrderDelivered) = "order.delivered" / 1,
+        /// See [`OrderLinesCancelled`].
+        LinesCancelled(OrderLinesCancelled) = "order.lines_cancelled" / 1,
+        /// The buyer wants to send goods back; see [`OrderReturn`].
+        ReturnRequested(OrderReturn) = "order.return_requested" / 1,
+        /// The shop takes them back; see [`OrderReturn`].
+        ReturnApproved(OrderReturn) = "order.return_approved" / 1,
+        /// The shop does not; see [`OrderReturn`].
+        ReturnRejected(OrderReturn) = "order.return_rejected" / 1,
+        /// They arrived, wholly or in part; see [`OrderReturn`].
+        ReturnReceived(OrderReturn) = "order.return_received" / 1,
         /// See [`RefundRequested`].
         RefundRequested(RefundRequested) = "order.refund_requested" / 1,
         /// See [`OrderRefunded`].

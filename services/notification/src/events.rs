@@ -62,7 +62,17 @@ impl Listener {
                 self.tell(envelope, Kind::OrderRefunded, &event.order, None, refund).await
             }
             // The customer hears of the outcome, not of the steps.
-            OrderEvent::Placed(_) | OrderEvent::RefundRequested(_) => Ok(()),
+            OrderEvent::Placed(_)
+            | OrderEvent::RefundRequested(_)
+            | OrderEvent::AwaitingPayment(_)
+            | OrderEvent::PaymentMethodGiven(_)
+            | OrderEvent::Shipped(_)
+            | OrderEvent::Delivered(_)
+            | OrderEvent::LinesCancelled(_)
+            | OrderEvent::ReturnRequested(_)
+            | OrderEvent::ReturnApproved(_)
+            | OrderEvent::ReturnRejected(_)
+            | OrderEvent::ReturnReceived(_) => Ok(()),
         }
     }
 

@@ -66,6 +66,10 @@ impl Saga {
 
 fn order_of(event: &PaymentEvent) -> OrderId {
     match event {
+        PaymentEvent::ActionRequired(event) => event.order_id,
+        PaymentEvent::MethodRequired(event) => event.order_id,
+        PaymentEvent::CaptureFailed(event) => event.order_id,
+        PaymentEvent::Reversed(event) => event.order_id,
         PaymentEvent::Authorized(event) => event.order_id,
         PaymentEvent::Declined(event) => event.order_id,
         PaymentEvent::Captured(event) => event.order_id,
@@ -83,5 +87,9 @@ fn follow_payment(order: &Order, event: PaymentEvent, envelope: &Envelope) -> Ve
         PaymentEvent::Voided(event) => order.payment_voided(&event),
         PaymentEvent::Refunded(event) => order.payment_refunded(event, envelope.id),
         PaymentEvent::RefundFailed(event) => order.refund_failed(event, envelope.id),
+        PaymentEvent::ActionRequired(_)
+        | PaymentEvent::MethodRequired(_)
+        | PaymentEvent::CaptureFailed(_)
+        | PaymentEvent::Reversed(_) => Vec::new(),
     }
 }

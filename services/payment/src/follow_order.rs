@@ -65,7 +65,16 @@ impl FollowOrder {
                 wanted.order_id,
                 Command::Refund { refund_id: wanted.refund_id, amount: wanted.amount, reason: wanted.reason },
             ),
-            OrderEvent::Refunded(_) => return None,
+            OrderEvent::Refunded(_)
+            | OrderEvent::AwaitingPayment(_)
+            | OrderEvent::PaymentMethodGiven(_)
+            | OrderEvent::Shipped(_)
+            | OrderEvent::Delivered(_)
+            | OrderEvent::LinesCancelled(_)
+            | OrderEvent::ReturnRequested(_)
+            | OrderEvent::ReturnApproved(_)
+            | OrderEvent::ReturnRejected(_)
+            | OrderEvent::ReturnReceived(_) => return None,
         })
     }
 }

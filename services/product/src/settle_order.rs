@@ -55,7 +55,21 @@ impl Consumer for OrderConsumer {
                 let stamp = self.stamp(refund.order_id);
                 self.store.restock(refund.order_id, refund.restock, envelope.clone(), stamp).await?;
             }
-            Some(OrderEvent::Placed(_) | OrderEvent::RefundRequested(_) | OrderEvent::Refunded(_)) | None => {}
+            Some(
+                OrderEvent::Placed(_)
+                | OrderEvent::RefundRequested(_)
+                | OrderEvent::Refunded(_)
+                | OrderEvent::AwaitingPayment(_)
+                | OrderEvent::PaymentMethodGiven(_)
+                | OrderEvent::Shipped(_)
+                | OrderEvent::Delivered(_)
+                | OrderEvent::LinesCancelled(_)
+                | OrderEvent::ReturnRequested(_)
+                | OrderEvent::ReturnApproved(_)
+                | OrderEvent::ReturnRejected(_)
+                | OrderEvent::ReturnReceived(_),
+            )
+            | None => {}
         }
         Ok(())
     }
