@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chassis::bus::{ConsumeError, Consumer};
 use contracts::{
-    Envelope, Event, Locale, Money,
+    Envelope, Event, Locale,
     auth::AuthEvent,
-    order::{OrderEvent, OrderSnapshot},
+    order::{OrderEvent, OrderReturn},
 };
 
 use crate::{
     message::Kind,
-    template::Facts,
+    template::{Facts, News},
     write_message::{Letter, WriteMessage},
 };
 
@@ -46,45 +46,40 @@ impl Consumer for Listener {
 
 impl Listener {
     async fn order(&self, envelope: &Envelope, event: &OrderEvent) -> Result<(), ConsumeError> {
-        match event {
-            OrderEvent::Confirmed(event) => self.tell(envelope, Kind::OrderConfirmed, &event.order, None, None).await,
-            OrderEvent::Rejected(event) => {
-                self.tell(envelope, Kind::OrderRejected, &event.order, Some(&event.reason), None).await
+        let (kind, order, news) = match event {
+            OrderEvent::AwaitingPayment(event) => {
+                let (action, reason) = (event.action.as_ref(), event.reason.as_deref());
+                let news = News::Payment { action, reason, pay_by: event.pay_by };
+                (Kind::OrderAwaitingPayment, &event.order, news)
             }
-            OrderEvent::Expired(event) => {
-                self.tell(envelope, Kind::OrderExpired, &event.order, Some(&event.reason), None).await
-            }
-            OrderEvent::Cancelled(event) => {
-                self.tell(envelope, Kind::OrderCancelled, &event.order, Some(&event.reason), None).await
-            }
+            OrderEvent::Confirmed(event) => (Kind::OrderConfirmed, &event.order, News::Nothing),
+            OrderEvent::Rejected(event) => (Kind::OrderRejected, &event.order, News::Reason(&event.reason)),
+            OrderEvent::Expired(event) => (Kind::OrderExpired, &event.order, News::Reason(&event.reason)),
+            OrderEvent::Cancelled(event) => (Kind::OrderCancelled, &event.order, News::Reason(&event.reason)),
             OrderEvent::Refunded(event) => {
-                let refund = Some((event.amount, event.refunded_total));
-                self.tell(envelope, Kind::OrderRefunded, &event.order, None, refund).await
+                let news = News::Refund { amount: event.amount, total: event.refunded_total };
+                (Kind::OrderRefunded, &event.order, news)
             }
+            OrderEvent::Shipped(event) => {
+                let (carrier, tracking_number) = (event.carrier.as_deref(), event.tracking_number.as_deref());
+                let news = News::Parcel { carrier, tracking_number, lines: &event.lines };
+                (Kind::OrderShipped, &event.order, news)
+            }
+            OrderEvent::LinesCancelled(event) => {
+                let news = News::Units { reason: &event.reason, lines: &event.lines };
+                (Kind::OrderLinesCancelled, &event.order, news)
+            }
+            OrderEvent::ReturnRequested(event) => (Kind::ReturnRequested, &event.order, returned(event)),
+            OrderEvent::ReturnApproved(event) => (Kind::ReturnApproved, &event.order, returned(event)),
+            OrderEvent::ReturnRejected(event) => (Kind::ReturnRejected, &event.order, returned(event)),
+            OrderEvent::ReturnReceived(event) => (Kind::ReturnReceived, &event.order, returned(event)),
             // The customer hears of the outcome, not of the steps.
             OrderEvent::Placed(_)
-            | OrderEvent::RefundRequested(_)
-            | OrderEvent::AwaitingPayment(_)
             | OrderEvent::PaymentMethodGiven(_)
-            | OrderEvent::Shipped(_)
             | OrderEvent::Delivered(_)
-            | OrderEvent::LinesCancelled(_)
-            | OrderEvent::ReturnRequested(_)
-            | OrderEvent::ReturnApproved(_)
-            | OrderEvent::ReturnRejected(_)
-            | OrderEvent::ReturnReceived(_) => Ok(()),
-        }
-    }
-
-    async fn tell(
-        &self,
-        envelope: &Envelope,
-        kind: Kind,
-        order: &OrderSnapshot,
-        reason: Option<&str>,
-        refund: Option<(Money, Money)>,
-    ) -> Result<(), ConsumeError> {
-        let facts = Facts::Order { order, reason, refund };
+            | OrderEvent::RefundRequested(_) => return Ok(()),
+        };
+        let facts = Facts::Order { order, news };
         self.write(envelope, kind, &order.email, order.locale, order.order_id.to_string(), facts).await
     }
 
@@ -115,4 +110,8 @@ impl Listener {
         self.write_message.run(envelope, Letter { kind, recipient, locale, about, facts }).await?;
         Ok(())
     }
+}
+
+fn returned(event: &OrderReturn) -> News<'_> {
+    News::Units { reason: &event.reason, lines: &event.lines }
 }

@@ -19,6 +19,20 @@ pub enum Kind {
     OrderCancelled,
     /// Money went back.
     OrderRefunded,
+    /// The buyer has to act before the money can be held.
+    OrderAwaitingPayment,
+    /// A parcel has left.
+    OrderShipped,
+    /// Some units were called off.
+    OrderLinesCancelled,
+    /// The buyer wants to send goods back.
+    ReturnRequested,
+    /// The shop takes them back.
+    ReturnApproved,
+    /// The shop does not take them back.
+    ReturnRejected,
+    /// They arrived.
+    ReturnReceived,
     /// Somebody registered.
     AccountCreated,
     /// Sessions were ended for safety.
@@ -27,12 +41,19 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::OrderConfirmed,
         Self::OrderRejected,
         Self::OrderExpired,
         Self::OrderCancelled,
         Self::OrderRefunded,
+        Self::OrderAwaitingPayment,
+        Self::OrderShipped,
+        Self::OrderLinesCancelled,
+        Self::ReturnRequested,
+        Self::ReturnApproved,
+        Self::ReturnRejected,
+        Self::ReturnReceived,
         Self::AccountCreated,
         Self::SessionsRevoked,
     ];
@@ -45,6 +66,13 @@ impl Kind {
             Self::OrderExpired => "order_expired",
             Self::OrderCancelled => "order_cancelled",
             Self::OrderRefunded => "order_refunded",
+            Self::OrderAwaitingPayment => "order_awaiting_payment",
+            Self::OrderShipped => "order_shipped",
+            Self::OrderLinesCancelled => "order_lines_cancelled",
+            Self::ReturnRequested => "return_requested",
+            Self::ReturnApproved => "return_approved",
+            Self::ReturnRejected => "return_rejected",
+            Self::ReturnReceived => "return_received",
             Self::AccountCreated => "account_created",
             Self::SessionsRevoked => "sessions_revoked",
         }

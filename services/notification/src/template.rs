@@ -5,7 +5,8 @@
 
 use contracts::{
     Locale, Money,
-    order::{Address, OrderLine, OrderSnapshot},
+    order::{Address, LineQuantity, OrderLine, OrderSnapshot},
+    payment::PaymentAction,
 };
 use jiff::{Timestamp, tz};
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
@@ -40,6 +41,13 @@ const MAILS: &[(&str, &str)] = mails![
     "order_expired",
     "order_cancelled",
     "order_refunded",
+    "order_awaiting_payment",
+    "order_shipped",
+    "order_lines_cancelled",
+    "return_requested",
+    "return_approved",
+    "return_rejected",
+    "return_received",
     "account_created",
     "sessions_revoked",
 ];
@@ -47,6 +55,8 @@ const MAILS: &[(&str, &str)] = mails![
 const PARTS: &[(&str, &str)] = embedded![
     "layout.html",
     "order_lines.html",
+    "units.html",
+    "units.txt",
     "ko/order.html",
     "ko/order.txt",
     "en/order.html",
@@ -78,10 +88,8 @@ pub enum Facts<'a> {
     Order {
         /// The order.
         order: &'a OrderSnapshot,
-        /// Why it ended, in a word of ours or a sentence of the shop.
-        reason: Option<&'a str>,
-        /// This refund and all refunds.
-        refund: Option<(Money, Money)>,
+        /// What happened to it.
+        news: News<'a>,
     },
     /// Somebody registered.
     Account {
@@ -96,6 +104,47 @@ pub enum Facts<'a> {
         email: &'a str,
         /// Why, in a word of ours.
         reason: &'a str,
+    },
+}
+
+/// What happened to an order, as far as its own data do not tell.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// No more than the kind of the mail says.
+    Nothing,
+    /// Why it ended, in a word of ours or a sentence of the shop.
+    Reason(&'a str),
+    /// Money went back.
+    Refund {
+        /// This time.
+        amount: Money,
+        /// In all.
+        total: Money,
+    },
+    /// The buyer has to act.
+    Payment {
+        /// What to do; `None` if another payment method is needed.
+        action: Option<&'a PaymentAction>,
+        /// Why the last method did not work.
+        reason: Option<&'a str>,
+        /// After this nobody waits.
+        pay_by: Timestamp,
+    },
+    /// A parcel has left.
+    Parcel {
+        /// Who carries it.
+        carrier: Option<&'a str>,
+        /// The carrier's number for it.
+        tracking_number: Option<&'a str>,
+        /// What is in it.
+        lines: &'a [LineQuantity],
+    },
+    /// Some units are called off or come back.
+    Units {
+        /// Why.
+        reason: &'a str,
+        /// Which.
+        lines: &'a [LineQuantity],
     },
 }
 
@@ -144,17 +193,83 @@ impl Templates {
         let shop = &self.shop;
         let lang = locale.tag();
         match facts {
-            Facts::Order { order, reason, refund } => context! {
+            Facts::Order { order, news } => context! {
                 shop, lang,
                 order => Serde(OrderView::of(order, locale)),
-                reason => reason.and_then(|reason| Reason::of(reason, locale)).map(|reason| reason.0),
-                refund => refund.map(|(amount, _)| money(amount)),
-                refunded_total => refund.map(|(_, total)| money(total)),
+                news => news.values(order, locale),
             },
             Facts::Account { name, email } => context! { shop, lang, name => single_line(name), email => *email },
             Facts::Sessions { email, reason } => context! { shop, lang, email => *email, reason => *reason },
         }
     }
+}
+
+impl News<'_> {
+    fn values(&self, order: &OrderSnapshot, locale: Locale) -> Value {
+        let reason = |reason| Reason::of(reason, locale).map(|reason| reason.0);
+        match *self {
+            Self::Nothing => context! {},
+            Self::Reason(code) => context! { reason => reason(code) },
+            Self::Refund { amount, total } => context! { amount => money(amount), total => money(total) },
+            Self::Payment { action, reason: code, pay_by } => context! {
+                reason => code.and_then(reason),
+                deposit => action.and_then(|action| DepositView::of(action, locale)).map(Serde),
+                url => match action {
+                    Some(PaymentAction::Redirect { url }) => Some(single_line(url)),
+                    Some(PaymentAction::Deposit { .. }) | None => None,
+                },
+                pay_by => moment(pay_by, locale),
+            },
+            Self::Parcel { carrier, tracking_number, lines } => context! {
+                carrier => carrier.map(single_line),
+                tracking_number => tracking_number.map(single_line),
+                units => Serde(units(order, lines, locale)),
+            },
+            Self::Units { reason: code, lines } => context! {
+                reason => reason(code),
+                units => Serde(units(order, lines, locale)),
+            },
+        }
+    }
+}
+
+/// Where to transfer the money.
+#[derive(Serialize)]
+struct DepositView {
+    bank: String,
+    account_number: String,
+    holder: String,
+    due_at: String,
+}
+
+impl DepositView {
+    fn of(action: &PaymentAction, locale: Locale) -> Option<Self> {
+        let PaymentAction::Deposit { bank, account_number, holder, due_at } = action else { return None };
+        Some(Self {
+            bank: single_line(bank),
+            account_number: single_line(account_number),
+            holder: single_line(holder),
+            due_at: moment(*due_at, locale),
+        })
+    }
+}
+
+/// Units of one line.
+#[derive(Serialize)]
+struct UnitsView {
+    title: String,
+    options: String,
+    quantity: i64,
+}
+
+/// The units of `lines` that the order has, in the order of its lines.
+fn units(order: &OrderSnapshot, lines: &[LineQuantity], locale: Locale) -> Vec<UnitsView> {
+    let of_line = |line: &OrderLine| {
+        let quantity = lines.iter().filter(|units| units.line_id == line.id).map(|units| units.quantity).sum();
+        let LineView { title, options, .. } = LineView::of(line, locale);
+        (quantity > 0).then_some(UnitsView { title, options, quantity })
+    };
+    order.lines.iter().filter_map(of_line).collect()
 }
 
 #[derive(Serialize)]
@@ -228,6 +343,8 @@ impl Reason {
             "card_declined" | "declined" => {
                 ("카드사에서 승인을 거절했습니다.", "The card issuer declined the payment.")
             }
+            "authentication_failed" => ("본인 인증에 실패했습니다.", "The buyer could not be authenticated."),
+            "capture_failed" => ("결제 금액을 받지 못했습니다.", "The payment could not be taken."),
             "expired_card" => ("카드의 유효기간이 지났습니다.", "The card has expired."),
             "out_of_stock" => ("재고가 부족합니다.", "The goods are out of stock."),
             "authorization_lost" => ("결제 승인이 취소되었습니다.", "The payment was withdrawn before it was taken."),

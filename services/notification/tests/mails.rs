@@ -6,12 +6,13 @@
 
 use contracts::{
     Currency, Locale, LocalizedText, Money,
-    order::{Address, LineId, OrderId, OrderLine, OrderSnapshot, Totals},
+    order::{Address, LineId, LineQuantity, OrderId, OrderLine, OrderSnapshot, Totals},
+    payment::PaymentAction,
     product::{ProductId, ReservationId, TaxClass, VariantId},
 };
 use notification_service::{
     message::{Content, Kind},
-    template::{Facts, Templates},
+    template::{Facts, News, Templates},
 };
 
 fn id<T: From<uuid::Uuid>>(number: u128) -> T {
@@ -77,14 +78,31 @@ fn render(
     reason: &str,
 ) -> Content {
     let money = |amount| Money::new(amount, order.currency);
-    let facts = match kind {
-        Kind::OrderConfirmed => Facts::Order { order, reason: None, refund: None },
-        Kind::OrderRejected | Kind::OrderExpired | Kind::OrderCancelled => {
-            Facts::Order { order, reason: Some(reason), refund: None }
+    let lines = [LineQuantity { line_id: id(1), quantity: 1 }];
+    let deposit = PaymentAction::Deposit {
+        bank: "하늘은행".to_owned(),
+        account_number: "110-123-456789".to_owned(),
+        holder: name.to_owned(),
+        due_at: order.placed_at,
+    };
+    let news = match kind {
+        Kind::OrderConfirmed | Kind::AccountCreated | Kind::SessionsRevoked => News::Nothing,
+        Kind::OrderRejected | Kind::OrderExpired | Kind::OrderCancelled => News::Reason(reason),
+        Kind::OrderRefunded => News::Refund { amount: money(4_500), total: money(17_400) },
+        Kind::OrderAwaitingPayment => {
+            News::Payment { action: Some(&deposit), reason: Some(reason), pay_by: order.placed_at }
         }
-        Kind::OrderRefunded => Facts::Order { order, reason: None, refund: Some((money(4_500), money(17_400))) },
+        Kind::OrderShipped => News::Parcel { carrier: Some(name), tracking_number: Some("6412"), lines: &lines },
+        Kind::OrderLinesCancelled
+        | Kind::ReturnRequested
+        | Kind::ReturnApproved
+        | Kind::ReturnRejected
+        | Kind::ReturnReceived => News::Units { reason, lines: &lines },
+    };
+    let facts = match kind {
         Kind::AccountCreated => Facts::Account { name, email: "haneul@example.com" },
         Kind::SessionsRevoked => Facts::Sessions { email: "haneul@example.com", reason: "refresh_token_reused" },
+        _ => Facts::Order { order, news },
     };
     templates.mail(kind, locale, &facts).unwrap()
 }
@@ -148,4 +166,22 @@ fn an_order_without_delivery_shows_no_address() {
     let content = render(&templates, Kind::OrderConfirmed, Locale::En, &order, "", "");
     assert!(!content.text.contains("Ships to"));
     assert!(!content.html.contains("Ships to"));
+}
+
+#[test]
+fn a_buyer_who_has_to_act_is_told_how() {
+    let templates = Templates::new("장터").unwrap();
+    let order = order(Locale::En);
+    let mail = |action, reason| {
+        let news = News::Payment { action, reason, pay_by: order.placed_at };
+        templates.mail(Kind::OrderAwaitingPayment, Locale::En, &Facts::Order { order: &order, news }).unwrap()
+    };
+    let redirect = PaymentAction::Redirect { url: "https://pay.example.com/3ds?a=1&b=2".to_owned() };
+    let content = mail(Some(&redirect), None);
+    assert!(content.text.contains("Continue with the payment: https://pay.example.com/3ds?a=1&b=2\n"));
+    assert!(content.html.contains("href=\"https:&#x2f;&#x2f;pay.example.com&#x2f;3ds?a=1&amp;b=2\""));
+    let content = mail(None, Some("insufficient_funds"));
+    assert!(content.text.contains("choose another one.\nReason: There were not enough funds.\n"));
+    let content = mail(None, Some("psp_err_77"));
+    assert!(!content.text.contains("Reason") && !content.html.contains("Reason"));
 }
