@@ -3,7 +3,7 @@
 //! Both shops run at the same time and are measured in turns, so that a slow moment of the machine hits both. Both
 //! are asked the same: so many different pages and searches that hardly any answer is still in a cache.
 
-use std::{net::SocketAddr, path::Path, rc::Rc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, path::Path, rc::Rc, time::Duration};
 
 use anyhow::{Result, bail};
 use tokio::time::Instant;
@@ -129,8 +129,7 @@ async fn list_paths(address: SocketAddr) -> Result<Vec<String>> {
         if filters.contains(&filter) {
             continue;
         }
-        let answer = http1::get(address, &format!("/v1/products?limit={}{filter}", LENGTHS.end)).await?;
-        if http1::member(&answer.body, "\"next_cursor\":\"").is_ok() {
+        if fills_a_page(address, &filter).await? {
             filters.push(filter);
         }
     }
@@ -140,28 +139,33 @@ async fn list_paths(address: SocketAddr) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Searches for words of titles, Korean and English.
+/// Searches for words of titles, Korean and English, that fill a page in the small shop as well: a longer answer of
+/// the large one would be measured instead.
 async fn search_paths(address: SocketAddr) -> Result<Vec<String>> {
     let answer = http1::get(address, "/v1/products?limit=100").await?;
     let page: serde_json::Value = serde_json::from_slice(&answer.body)?;
-    let mut words = Vec::new();
-    for product in page["items"].as_array().into_iter().flatten() {
-        for title in texts(&product["title"]) {
-            for word in title.split_whitespace().filter(|word| word.chars().count() >= 2) {
-                if !words.contains(&word) && words.len() < WORDS_MAX {
-                    words.push(word);
-                }
-            }
+    let titles = page["items"].as_array().into_iter().flatten().flat_map(|product| texts(&product["title"]));
+    let (mut seen, mut filters) = (HashSet::new(), Vec::new());
+    for word in titles.flat_map(str::split_whitespace).filter(|word| word.chars().count() >= 2) {
+        let filter = format!("&q={}", percent_encoded(word));
+        if filters.len() < WORDS_MAX && seen.insert(word) && fills_a_page(address, &filter).await? {
+            filters.push(filter);
         }
     }
-    if words.is_empty() {
-        bail!("the catalogue shows no titles to search for");
+    if filters.is_empty() {
+        bail!("no word of a title is in {} titles", LENGTHS.end);
     }
-    Ok(LENGTHS
-        .flat_map(|length| {
-            words.iter().map(move |word| format!("/v1/products?limit={length}&q={}", percent_encoded(word)))
-        })
-        .collect())
+    let of_filter = |filter: &String| {
+        let path = |length| format!("/v1/products?limit={length}{filter}");
+        LENGTHS.flat_map(|length| [path(length), path(length) + "&in_stock=true"]).collect::<Vec<_>>()
+    };
+    Ok(filters.iter().flat_map(of_filter).collect())
+}
+
+/// True if the longest page with this filter has a next one.
+async fn fills_a_page(address: SocketAddr, filter: &str) -> Result<bool> {
+    let answer = http1::get(address, &format!("/v1/products?limit={}{filter}", LENGTHS.end)).await?;
+    Ok(http1::member(&answer.body, "\"next_cursor\":\"").is_ok())
 }
 
 /// A text, or a text per language.
