@@ -39,8 +39,9 @@ impl std::fmt::Debug for AccessGrant {
     }
 }
 
-/// Why auth refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why auth refused. Its serialised form travels with a remote call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthError {
     /// The key is unknown, revoked or expired.
     #[error("the API key is not valid: it is unknown, revoked or expired")]

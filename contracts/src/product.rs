@@ -128,8 +128,9 @@ pub struct Shortage {
     pub available: i64,
 }
 
-/// Why product refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why product refused. Its serialised form travels with a remote call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum ProductError {
     /// Not all lines are covered; nothing was reserved.
     #[error("not enough stock")]
