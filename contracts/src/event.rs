@@ -44,6 +44,8 @@ pub trait Event: Sized + Send + Sync + 'static {
     const TOPIC: &'static str;
     /// The CloudEvents source: `/jangteo/order`.
     const SOURCE: &'static str;
+    /// All types with their schema versions.
+    const TYPES: &'static [(&'static str, u32)];
     /// Past tense: `order.placed`.
     fn event_type(&self) -> &'static str;
     /// The schema version of this type.
@@ -106,6 +108,7 @@ macro_rules! events {
         impl $crate::event::Event for $name {
             const TOPIC: &'static str = $topic;
             const SOURCE: &'static str = $source;
+            const TYPES: &'static [(&'static str, u32)] = &[$(($event_type, $version)),+];
 
             fn event_type(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $event_type),+ }

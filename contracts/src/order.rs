@@ -1,5 +1,7 @@
 //! The order service: carts and orders.
 
+mod tolerant;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -229,6 +231,7 @@ pub struct OrderSnapshot {
     /// The sums.
     pub totals: Totals,
     /// Where it goes; absent if nothing needs delivery.
+    #[serde(default, deserialize_with = "tolerant::address")]
     pub shipping_address: Option<Address>,
     /// The stock held for it.
     pub reservation_id: ReservationId,
@@ -252,6 +255,7 @@ pub struct OrderPlaced {
     /// The order.
     pub order: OrderSnapshot,
     /// How the buyer pays.
+    #[serde(deserialize_with = "tolerant::payment_method")]
     pub payment_method: PaymentMethod,
     /// After this nobody waits for the payment.
     pub pay_by: jiff::Timestamp,
@@ -276,6 +280,7 @@ pub struct OrderPaymentMethodGiven {
     /// The order.
     pub order_id: OrderId,
     /// How the buyer wants to pay now.
+    #[serde(deserialize_with = "tolerant::payment_method")]
     pub payment_method: PaymentMethod,
 }
 
@@ -330,6 +335,7 @@ pub struct OrderShipped {
     /// The carrier's number for it.
     pub tracking_number: Option<String>,
     /// What is in it.
+    #[serde(deserialize_with = "tolerant::lines")]
     pub lines: Vec<LineQuantity>,
 }
 
@@ -353,6 +359,7 @@ pub struct OrderLinesCancelled {
     /// Why, for the customer.
     pub reason: String,
     /// What was called off.
+    #[serde(deserialize_with = "tolerant::lines")]
     pub lines: Vec<LineQuantity>,
     /// What goes back on the shelf.
     pub restock: Vec<RestockLine>,
@@ -369,6 +376,7 @@ pub struct OrderReturn {
     /// Why: the customer's reason, or the shop's if it was rejected.
     pub reason: String,
     /// The units it is about; of a receipt, those that arrived with it.
+    #[serde(deserialize_with = "tolerant::lines")]
     pub lines: Vec<LineQuantity>,
     /// What goes back on the shelf; empty unless received.
     pub restock: Vec<RestockLine>,
