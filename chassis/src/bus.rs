@@ -61,6 +61,18 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
+/// Where a consumer group begins that has never read a topic. Where it has, it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartFrom {
+    /// With the oldest event that is kept.
+    #[default]
+    Earliest,
+    /// With the event at this offset, or the first one after it.
+    Offset(u64),
+    /// With what is published from now on.
+    Latest,
+}
+
 /// The bus cannot take or give events now.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the bus is unavailable: {0}")]
@@ -80,8 +92,12 @@ pub trait Bus: Send + Sync {
     /// there is at least one.
     async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError>;
 
-    /// The offset up to which `group` has handled `topic`; 0 if it never has.
-    async fn committed(&self, group: &str, topic: &str) -> Result<u64, BusError>;
+    /// The same without waiting; empty at the end of the topic.
+    async fn read(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// The offset up to which `group` has handled `topic`. A group that has never asked before joins `from` there,
+    /// which is kept: where it joined is where it goes on after a restart, even if nothing has happened since.
+    async fn join(&self, group: &str, topic: &str, from: StartFrom) -> Result<u64, BusError>;
 
     /// Notes that `group` has handled `topic` up to and including `offset`. May be written late: after a
     /// crash a group sees some events again.

@@ -11,7 +11,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-pub use redact::redacted;
+pub use redact::{redacted, redacted_json};
 
 /// `JANGTEO__ORDER__HOLD_SECONDS=600` sets `hold_seconds` in `[order]`.
 pub const ENV_PREFIX: &str = "JANGTEO__";

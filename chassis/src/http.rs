@@ -15,6 +15,7 @@ pub use caller::{AcceptedLocale, CurrentCaller, GuestToken};
 pub use document::Problems;
 pub(crate) use document::{add_components, add_shared_responses};
 pub use json::Json;
+pub(crate) use keyed::IDEMPOTENCY_KEY;
 pub use keyed::Keyed;
 pub use params::{Path, Query};
 pub use precondition::{IfMatch, etag};

@@ -4,9 +4,18 @@
 //! done and the answer is not kept. While the work runs, the key is held in memory: a second request
 //! with it gets 409, and a crash leaves nothing behind. After
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>.
+//!
+//! A refusal is an answer too. What the use case decided (404, 409, 422) is kept as it was said and given
+//! again, see `idempotency/attempt.rs`. Everything else leaves the key free, because nothing was decided:
+//! what the request itself got wrong (400, 401, 403, 412), what asks to come back later (429, 503, whatever has
+//! a `Retry-After`), and failures of ours. Some APIs keep a 500 too; an answer to work whose outcome nobody
+//! knows is worth nothing, so here a repeat finds out instead.
+
+mod attempt;
 
 use std::{
     collections::HashSet,
+    num::NonZeroU16,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,7 +25,9 @@ use contracts::ErrorCode;
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
+use serde::Deserialize;
 
+pub(crate) use self::attempt::KeepRefusals;
 use crate::{Env, Problem, StoreError, sqlite::Database};
 
 /// The table, part of every service's first migration that takes keys.
@@ -35,8 +46,26 @@ pub const SCHEMA: &str = "
     CREATE INDEX idempotency_by_age ON idempotency (expires_at);
 ";
 
-/// How long an answer is kept.
-pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Section `[idempotency]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdempotencyConfig {
+    /// How many hours an answer is kept. Clients may repeat a request for that long; a day is what they expect.
+    pub kept_hours: NonZeroU16,
+}
+
+impl Default for IdempotencyConfig {
+    fn default() -> Self {
+        Self { kept_hours: NonZeroU16::MIN.saturating_add(23) }
+    }
+}
+
+impl IdempotencyConfig {
+    /// How long an answer is kept.
+    pub fn kept(self) -> Duration {
+        Duration::from_secs(u64::from(self.kept_hours.get()) * 3600)
+    }
+}
 
 /// What identifies a request that must happen once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +87,7 @@ pub struct Answer {
     pub location: Option<String>,
     /// Its version.
     pub etag: Option<String>,
-    /// The body, JSON.
+    /// The body: JSON, of a refusal a problem.
     pub body: Vec<u8>,
 }
 
@@ -67,7 +96,11 @@ impl IntoResponse for Answer {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
         let mut response = (status, self.body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if status.is_client_error() {
+            Problem::describe(headers);
+        } else {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         for (name, value) in [(header::LOCATION, self.location), (header::ETAG, self.etag)] {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
                 headers.insert(name, value);
@@ -81,12 +114,14 @@ impl IntoResponse for Answer {
 pub struct Receipt<T> {
     key: IdempotencyKey,
     render: fn(&T) -> Result<Answer, serde_json::Error>,
+    kept: Duration,
 }
 
 impl<T> Receipt<T> {
-    /// Keeps the answer that `render` makes under `key`.
+    /// Keeps the answer that `render` makes under `key`, for as long as the [`Idempotency`] that the request has
+    /// begun with says.
     pub fn new(key: IdempotencyKey, render: fn(&T) -> Result<Answer, serde_json::Error>) -> Self {
-        Self { key, render }
+        Self { key, render, kept: attempt::kept() }
     }
 
     /// The key.
@@ -96,9 +131,7 @@ impl<T> Receipt<T> {
 
     /// What to keep for `value`.
     pub fn record(&self, value: &T, now: Timestamp) -> Result<Record, StoreError> {
-        let answer = (self.render)(value)?;
-        let expires_at = now.checked_add(KEPT).map_err(|error| StoreError::corrupt("clock", error))?;
-        Ok(Record { key: self.key.clone(), answer, expires_at })
+        Record::new(self.key.clone(), (self.render)(value)?, now, self.kept)
     }
 }
 
@@ -109,15 +142,23 @@ pub struct Record {
     pub key: IdempotencyKey,
     /// The answer.
     pub answer: Answer,
+    /// When it was given.
+    pub at: Timestamp,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+}
+
+impl Record {
+    fn new(key: IdempotencyKey, answer: Answer, at: Timestamp, kept: Duration) -> Result<Self, StoreError> {
+        let expires_at = at.checked_add(kept).map_err(|error| StoreError::corrupt("clock", error))?;
+        Ok(Self { key, answer, at, expires_at })
+    }
 }
 
 /// Keeps `record`, over one that has expired and was not swept yet. Fails if another replica kept one under
 /// this key meanwhile: the caller rolls back, and its retry finds the other's answer.
 pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError> {
-    let Record { key, answer, expires_at } = record;
-    let now = expires_at.checked_sub(KEPT).map_err(|error| StoreError::corrupt("clock", error))?;
+    let Record { key, answer, at, expires_at } = record;
     let kept = transaction
         .prepare_cached(
             "INSERT INTO idempotency (scope, key, request_hash, status, location, etag, body, expires_at)
@@ -136,7 +177,7 @@ pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError>
             &answer.etag,
             &answer.body,
             expires_at.as_microsecond(),
-            now.as_microsecond(),
+            at.as_microsecond(),
         ))?;
     if kept == 1 { Ok(()) } else { Err(StoreError::Unavailable("the idempotency key was used meanwhile".to_owned())) }
 }
@@ -146,6 +187,7 @@ pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError>
 pub struct Idempotency {
     env: Env,
     database: Database,
+    kept: Duration,
     in_flight: Arc<Mutex<HashSet<(String, String)>>>,
 }
 
@@ -158,12 +200,15 @@ pub enum Begun {
 }
 
 /// Holds a key while its work runs.
-pub struct InFlight {
+#[derive(Clone)]
+pub struct InFlight(#[expect(dead_code, reason = "holds the key until it is dropped")] Arc<Hold>);
+
+struct Hold {
     held: Arc<Mutex<HashSet<(String, String)>>>,
     key: (String, String),
 }
 
-impl Drop for InFlight {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
@@ -171,8 +216,8 @@ impl Drop for InFlight {
 
 impl Idempotency {
     /// Keys kept in `database`, which has this module's table. Forgets them when they expire.
-    pub fn new(env: &Env, database: Database) -> Self {
-        let this = Self { env: env.clone(), database, in_flight: Arc::default() };
+    pub fn new(env: &Env, database: Database, config: IdempotencyConfig) -> Self {
+        let this = Self { env: env.clone(), database, kept: config.kept(), in_flight: Arc::default() };
         let (sweeper, task_env) = (this.clone(), env.clone());
         env.spawn("idempotency-sweep", async move {
             loop {
@@ -201,10 +246,13 @@ impl Idempotency {
             .kind("idempotency_key_in_flight")
             .retry_after(1));
         }
-        let guard = InFlight { held: Arc::clone(&self.in_flight), key: name };
+        let guard = InFlight(Arc::new(Hold { held: Arc::clone(&self.in_flight), key: name }));
         let (wanted, now) = (key.clone(), self.env.now());
         match self.database.read(move |connection| find(connection, &wanted, now)).await? {
-            None => Ok(Begun::Fresh(guard)),
+            None => {
+                attempt::begun(self, key, &guard);
+                Ok(Begun::Fresh(guard))
+            }
             Some((hash, answer)) if hash == key.request_hash => {
                 let mut response = answer.into_response();
                 response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
@@ -244,3 +292,6 @@ fn find(
         })
         .optional()?)
 }
+
+#[cfg(test)]
+mod tests;

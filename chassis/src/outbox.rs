@@ -12,7 +12,7 @@ use contracts::{
     event::{Envelope, EventId},
 };
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     Env, StoreError,
@@ -114,6 +114,40 @@ pub fn pending(connection: &Connection) -> Result<u64, StoreError> {
         .prepare_cached("SELECT count(*) FROM outbox")?
         .query_row([], |row| row.get::<_, i64>(0))?
         .unsigned_abs())
+}
+
+/// What a database still has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// How many rows wait to be relayed.
+    pub rows: u64,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// When the database last said or heard anything that it remembers.
+    pub last_active: Option<Timestamp>,
+}
+
+/// What waits in the outbox, and since when.
+pub fn backlog(connection: &Connection) -> Result<Backlog, StoreError> {
+    let minted = |order: &str| -> Result<Option<Timestamp>, StoreError> {
+        let id: Option<String> = connection
+            .prepare_cached(&format!("SELECT id FROM outbox ORDER BY seq {order} LIMIT 1"))?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(id.map(|id| minted_at(&id)).transpose()?.flatten())
+    };
+    let heard: Option<i64> =
+        connection.prepare_cached("SELECT max(received_at) FROM inbox")?.query_row([], |row| row.get(0))?;
+    let heard = heard.map(Timestamp::from_microsecond).transpose();
+    let heard = heard.map_err(|error| StoreError::corrupt("inbox.received_at", error))?;
+    Ok(Backlog { rows: pending(connection)?, oldest: minted("ASC")?, last_active: minted("DESC")?.max(heard) })
+}
+
+/// When an id was minted: UUIDv7 begins with the time; others do not tell.
+fn minted_at(id: &str) -> Result<Option<Timestamp>, StoreError> {
+    let id: EventId = id.parse().map_err(|error| StoreError::corrupt("outbox.id", error))?;
+    let millis = i64::try_from(id.as_uuid().as_u128() >> 80).ok().filter(|_| id.as_uuid().get_version_num() == 7);
+    Ok(millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
 }
 
 /// Carries the outbox of one database to the bus and the queue until the process stops.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use contracts::{ErrorCode, Violation};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -140,6 +140,12 @@ impl Problem {
         self.0.code
     }
 
+    /// The headers that say that a body is a problem.
+    pub(crate) fn describe(headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+
     /// What the caller reads.
     pub fn detail(&self) -> &str {
         &self.0.detail
@@ -186,8 +192,7 @@ impl IntoResponse for Problem {
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.0.status, bytes).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Self::describe(headers);
         if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

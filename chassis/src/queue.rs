@@ -37,6 +37,8 @@ pub struct Job {
 /// A job that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadJob {
+    /// Grows from one to the next.
+    pub number: u64,
     /// The job.
     pub job: Job,
     /// What went wrong at the last attempt.
@@ -124,8 +126,8 @@ pub trait Queue: Send + Sync {
     /// Works `queue` off in background tasks until `env` stops. One worker per queue at a time.
     fn start_worker(&self, env: &crate::Env, queue: &'static str, config: WorkerConfig, worker: Arc<dyn Worker>);
 
-    /// Dead jobs of all queues, oldest first.
-    async fn dead_jobs(&self, limit: usize) -> Result<Vec<DeadJob>, QueueError>;
+    /// Dead jobs of all queues after the one with the number `after` (exclusive; 0 for the beginning), oldest first.
+    async fn dead_jobs(&self, after: u64, limit: usize) -> Result<Vec<DeadJob>, QueueError>;
 
     /// Puts a dead job back at the end of its key, with its attempts forgotten. `false` if there is none.
     async fn replay_dead_job(&self, id: EventId) -> Result<bool, QueueError>;

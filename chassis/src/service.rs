@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     Env, Problem,
     access::{self, AccessError},
+    idempotency::KeepRefusals,
     token::TokenVerifier,
 };
 
@@ -50,6 +51,7 @@ impl Service {
             .route("/openapi.json", axum::routing::get(serve_document))
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
+            .layer(KeepRefusals)
             .layer(observe);
         Ok(Self { name, router, openapi })
     }

@@ -17,6 +17,8 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread::ThreadId,
+    time::Duration,
 };
 
 use rusqlite::{Connection, ffi::SQLITE_IOERR_WRITE};
@@ -33,6 +35,9 @@ use open::{connect, migrate, open_error};
 const WRITER_QUEUE_LEN: usize = 1024;
 /// Transactions in one commit at most, so that the first of them does not wait too long.
 const BATCH_LEN_MAX: usize = 256;
+/// How long the last handle waits for the file to be closed. A disk that takes longer is given up on; what the log
+/// holds is found at the next start.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Readers of one file at most, however many cores there are.
 const READERS_MAX: usize = 8;
 
@@ -61,7 +66,8 @@ pub struct Schema {
     pub migrations: &'static [&'static str],
 }
 
-/// A database handle. Cloning is cheap; the file closes when the last clone is dropped.
+/// A database handle. Cloning is cheap; the file closes when the last clone is dropped, and holds everything
+/// by then: no log is left beside it.
 #[derive(Clone)]
 pub struct Database {
     engine: Arc<Engine>,
@@ -69,8 +75,30 @@ pub struct Database {
 }
 
 enum Engine {
-    Threaded { writer: mpsc::Sender<Job>, readers: Readers, unsynced: Arc<AtomicBool> },
+    /// Dropped in this order: the writer's connection closes last, and only the last one clears the log.
+    Threaded {
+        readers: Readers,
+        writer: mpsc::Sender<Job>,
+        unsynced: Arc<AtomicBool>,
+        _closing: Closing,
+    },
     Inline(Mutex<Connection>),
+}
+
+/// Waits, when dropped, until the writer has closed the file.
+struct Closing {
+    closed: Mutex<std::sync::mpsc::Receiver<()>>,
+    writer: ThreadId,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        // A transaction that took the last handle along is dropped on the very thread to wait for.
+        if std::thread::current().id() != self.writer {
+            let closed = self.closed.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = closed.recv_timeout(CLOSE_PATIENCE);
+        }
+    }
 }
 
 /// Connections that read. They are opened when they are first needed: most files of a small shop are never
@@ -116,11 +144,16 @@ impl Database {
                     commits: commits.clone(),
                     unsynced: Arc::clone(&unsynced),
                 };
-                std::thread::Builder::new()
+                let (open, closed) = std::sync::mpsc::channel();
+                let thread = std::thread::Builder::new()
                     .name(format!("sqlite-{}", schema.name))
-                    .spawn(move || writer.run(receiver))
+                    .spawn(move || {
+                        writer.run(receiver);
+                        drop(open);
+                    })
                     .map_err(|error| OpenError::Inaccessible { path: name, reason: error.to_string() })?;
-                Engine::Threaded { writer: sender, readers, unsynced }
+                let closing = Closing { closed: Mutex::new(closed), writer: thread.thread().id() };
+                Engine::Threaded { readers, writer: sender, unsynced, _closing: closing }
             }
         };
         Ok(Self { engine: Arc::new(engine), commits })
@@ -353,6 +386,8 @@ impl Writer {
         if self.unsynced.load(Ordering::Acquire) && set_sync(connection, true).is_ok() {
             let _ = touch(connection);
         }
+        // Moves the log into the file, also if another process still reads it. What fails here is done at the next start.
+        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
     /// Runs the jobs in one transaction. Every job is called and its `Finish` collected, also when the

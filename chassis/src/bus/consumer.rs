@@ -16,7 +16,7 @@ use self::{
     attempt::{Attempts, Outcome},
     window::{Taken, Window},
 };
-use super::{Bus, BusError, Consumer, Delivery, retry_topic};
+use super::{Bus, BusError, Consumer, Delivery, StartFrom, retry_topic};
 use crate::Env;
 
 /// Events asked for at once.
@@ -25,6 +25,8 @@ const FETCH_LEN_MAX: usize = 256;
 /// How a consumer group reads.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsumerConfig {
+    /// Where a new group begins.
+    pub from: StartFrom,
     /// Events handled at once, per topic.
     pub concurrency: usize,
     /// No more events are fetched while so many are in hand, per topic.
@@ -42,6 +44,7 @@ pub struct ConsumerConfig {
 impl Default for ConsumerConfig {
     fn default() -> Self {
         Self {
+            from: StartFrom::Earliest,
             concurrency: 256,
             window: 4096,
             attempts_max: 10,
@@ -154,8 +157,8 @@ impl Reader {
         let (bus, group) = (&self.attempts.bus, self.attempts.group);
         for attempt in 1.. {
             let known = futures::future::try_join(
-                bus.committed(group, &self.sources[0]),
-                bus.committed(group, &self.sources[1]),
+                bus.join(group, &self.sources[0], self.attempts.config.from),
+                bus.join(group, &self.sources[1], StartFrom::Earliest),
             );
             match known.await {
                 Ok((live, replayed)) => return Some(Window::new(&[live, replayed])),

@@ -15,7 +15,7 @@ use contracts::event::Envelope;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Bus, ConsumeError, Consumer, ConsumerConfig, DeadLetter, Record, start_consumer};
+use super::{Bus, ConsumeError, Consumer, ConsumerConfig, DeadLetter, Record, StartFrom, start_consumer};
 use crate::{Env, StoreError};
 
 /// Opens the bus under test. What one open bus has taken, the next one has.
@@ -200,6 +200,55 @@ pub async fn gives_every_group_everything(open: Open<'_>) {
         assert_eq!(numbers(&handled, key), expected);
     }
     assert_eq!(early.handled.borrow().len(), 600);
+    env.stop().await;
+}
+
+/// A group begins where it was told to, whatever others have handled; once it has joined, it goes on from there.
+pub async fn begins_anywhere(open: Open<'_>) {
+    const TOPIC: &str = "contract.anywhere";
+    let env = Env::system();
+    let bus = open(&env);
+    publish(&env, &bus, TOPIC, (0..10).map(|number| ("a", number))).await;
+    let first = bus.read(TOPIC, 0, 4).await.unwrap();
+    assert_eq!(first.len(), 4);
+    let rest = bus.read(TOPIC, first[3].offset, 100).await.unwrap();
+    assert_eq!(rest.len(), 6);
+    assert_eq!(bus.read(TOPIC, rest[5].offset, 100).await.unwrap(), [], "reading does not wait");
+
+    let start = |group, from, notebook: &Arc<Notebook>| {
+        start_consumer(&env, bus.clone(), group, &[TOPIC], ConsumerConfig { from, ..quick() }, notebook.clone());
+    };
+    let (early, middle, late) = (Notebook::agreeable(), Notebook::agreeable(), Notebook::agreeable());
+    start("contract.from-first", StartFrom::Earliest, &early);
+    start("contract.from-seventh", StartFrom::Offset(rest[2].offset), &middle);
+    assert_eq!(early.until_len(10).await.len(), 10);
+    assert_eq!(numbers(&middle.until_len(4).await, "a"), [6, 7, 8, 9]);
+    assert_eq!(bus.join("contract.from-now", TOPIC, StartFrom::Latest).await.unwrap(), rest[5].offset);
+    publish(&env, &bus, TOPIC, [("a", 10)]).await;
+    // It has joined: neither the beginning nor the present end counts any more.
+    start("contract.from-now", StartFrom::Latest, &late);
+    assert_eq!(numbers(&late.until_len(1).await, "a"), [10]);
+    assert_eq!(numbers(&middle.until_len(5).await, "a"), [6, 7, 8, 9, 10]);
+    env.stop().await;
+}
+
+/// A group that joined at the end finds what was published while it was away, though it has handled nothing.
+pub async fn remembers_where_it_joined(open: Open<'_>) {
+    const TOPIC: &str = "contract.joined";
+    let env = Env::system();
+    let bus = open(&env);
+    publish(&env, &bus, TOPIC, [("a", 0)]).await;
+    bus.join("contract.joined", TOPIC, StartFrom::Latest).await.unwrap();
+    publish(&env, &bus, TOPIC, [("a", 1)]).await;
+    env.stop().await;
+    drop(bus);
+
+    let env = Env::system();
+    let bus = open(&env);
+    let notebook = Notebook::agreeable();
+    let config = ConsumerConfig { from: StartFrom::Latest, ..quick() };
+    start_consumer(&env, bus, "contract.joined", &[TOPIC], config, notebook.clone());
+    assert_eq!(notebook.until_len(1).await, events(&[("a", 1)]));
     env.stop().await;
 }
 

@@ -18,7 +18,7 @@ use self::{
     append::{Append, Appender},
     offsets::Offsets,
 };
-use super::{Bus, BusError, DeadLetter, Delivery, Record};
+use super::{Bus, BusError, DeadLetter, Delivery, Record, StartFrom};
 use crate::{
     Env, StoreError,
     sqlite::{Database, Location, OpenError},
@@ -130,13 +130,7 @@ impl Bus for EmbeddedBus {
         let mut changes = self.appender.tail.changes(topic);
         loop {
             changes.borrow_and_update();
-            let found = match self.appender.tail.read(topic, offset, limit) {
-                Some(found) => found,
-                None => {
-                    let topic = topic.to_owned();
-                    self.database.read(move |connection| log::read(connection, &topic, offset, limit)).await?
-                }
-            };
+            let found = self.read(topic, offset, limit).await?;
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -144,8 +138,16 @@ impl Bus for EmbeddedBus {
         }
     }
 
-    async fn committed(&self, group: &str, topic: &str) -> Result<u64, BusError> {
-        self.offsets.get(group, topic).await
+    async fn read(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
+        if let Some(found) = self.appender.tail.read(topic, offset, limit) {
+            return Ok(found);
+        }
+        let topic = topic.to_owned();
+        Ok(self.database.read(move |connection| log::read(connection, &topic, offset, limit)).await?)
+    }
+
+    async fn join(&self, group: &str, topic: &str, from: StartFrom) -> Result<u64, BusError> {
+        self.offsets.join(group, topic, from).await
     }
 
     async fn commit(&self, group: &str, topic: &str, offset: u64) -> Result<(), BusError> {
@@ -191,7 +193,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Bus as _, EmbeddedBus, Env, Location, Record, Retention, StoreError, log};
+    use super::{Bus as _, EmbeddedBus, Env, Location, Record, Retention, StartFrom, StoreError, log};
 
     #[tokio::test(start_paused = true)]
     async fn forgets_what_every_group_handled_and_at_last_the_rest() {
@@ -201,7 +203,7 @@ mod tests {
         let bus = EmbeddedBus::open_with(&env, &Location::Memory, retention).unwrap();
         let record = || Record { topic: "t".into(), key: "k".into(), id: env.new_id(), payload: Bytes::new() };
         bus.publish(vec![record(), record()]).await.unwrap();
-        assert_eq!(bus.committed("g", "t").await.unwrap(), 0);
+        assert_eq!(bus.join("g", "t", StartFrom::Earliest).await.unwrap(), 0);
         bus.commit("g", "t", 1).await.unwrap();
         let kept = async || {
             tokio::time::sleep(Duration::from_secs(130)).await;

@@ -41,6 +41,7 @@ macro_rules! on_file {
 on_both!(
     keeps_the_order_of_a_key,
     gives_every_group_everything,
+    begins_anywhere,
     tries_again,
     waits_out_an_outage,
     buries_what_cannot_be_handled,
@@ -49,7 +50,7 @@ on_both!(
 );
 
 mod reopened {
-    on_file!(goes_on_after_reopening, gives_again_what_was_not_handled);
+    on_file!(goes_on_after_reopening, gives_again_what_was_not_handled, remembers_where_it_joined);
 }
 
 fn record(env: &Env, topic: &str, size: usize) -> Record {

@@ -32,6 +32,22 @@ fn hide_value(key: &str, value: &Value) -> Value {
     }
 }
 
+/// `value` without its secrets.
+pub fn redacted_json(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Object(members) => {
+            let hide = |(key, value): (String, Json)| match value {
+                Json::String(text) if is_secret(&key) && !text.is_empty() => (key, Json::String(HIDDEN.to_owned())),
+                other => (key, redacted_json(other)),
+            };
+            Json::Object(members.into_iter().map(hide).collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(redacted_json).collect()),
+        other => other,
+    }
+}
+
 fn is_secret(key: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| {
         key.strip_suffix(ending)

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Problem, idempotency::IdempotencyKey};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_LEN_MAX: usize = 255;
 /// Callers without any credential share one name space: a key that another could guess or hit by accident
 /// would hand over an answer that is not theirs.

@@ -107,7 +107,7 @@ fn quick() -> WorkerConfig {
 async fn dead_jobs(queue: &Arc<dyn Queue>, name: &str, count: usize) -> Vec<DeadJob> {
     let found = async {
         loop {
-            let mut dead = queue.dead_jobs(10_000).await.unwrap();
+            let mut dead = queue.dead_jobs(0, 10_000).await.unwrap();
             dead.retain(|dead| dead.job.queue == name);
             if dead.len() == count {
                 return dead;
@@ -265,6 +265,8 @@ pub async fn gives_up_and_replays(open: Open<'_>) {
     let dead = dead_jobs(&queue, "contract.dead", 2).await;
     let seen: Vec<_> = dead.iter().map(|dead| (&dead.job, dead.reason.as_str(), dead.attempts)).collect();
     assert_eq!(seen, [(&jobs[0], "no such thing", 1), (&jobs[1], "never works", 3)]);
+    let next = queue.dead_jobs(dead[0].number, 10_000).await.unwrap();
+    assert!(next.contains(&dead[1]) && !next.contains(&dead[0]), "pages go on after a number");
 
     queue.push(jobs.clone()).await.unwrap();
     assert!(queue.discard_dead_job(jobs[1].id).await.unwrap());

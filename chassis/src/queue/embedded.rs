@@ -94,8 +94,8 @@ impl Queue for EmbeddedQueue {
         env.spawn("queue-worker", async move { work.run().await });
     }
 
-    async fn dead_jobs(&self, limit: usize) -> Result<Vec<DeadJob>, QueueError> {
-        let jobs = self.journal.database.read(move |connection| table::dead_jobs(connection, limit)).await;
+    async fn dead_jobs(&self, after: u64, limit: usize) -> Result<Vec<DeadJob>, QueueError> {
+        let jobs = self.journal.database.read(move |connection| table::dead_jobs(connection, after, limit)).await;
         Ok(jobs?)
     }
 

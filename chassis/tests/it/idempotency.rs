@@ -6,7 +6,7 @@ use axum::{body::to_bytes, response::IntoResponse as _};
 use chassis::{
     Env, Problem, StoreError,
     env::ManualClock,
-    idempotency::{self, Answer, Begun, Idempotency, IdempotencyKey, Receipt},
+    idempotency::{self, Answer, Begun, Idempotency, IdempotencyConfig, IdempotencyKey, Receipt},
     sqlite::{Database, Location, Schema},
 };
 use http::StatusCode;
@@ -24,7 +24,7 @@ impl Till {
     fn open() -> Self {
         let (env, clock) = Env::simulated(1);
         let database = Database::open(&Location::Memory, &SCHEMA).unwrap();
-        let idempotency = Idempotency::new(&env, database.clone());
+        let idempotency = Idempotency::new(&env, database.clone(), IdempotencyConfig::default());
         Self { env, clock, database, idempotency }
     }
 
@@ -107,7 +107,7 @@ async fn a_second_request_waits_while_the_first_runs() {
 async fn an_answer_is_forgotten_after_its_time() {
     let till = Till::open();
     till.keep(&key("acc_1", 1), 7).await.unwrap();
-    till.clock.advance(idempotency::KEPT - Duration::from_secs(1));
+    till.clock.advance(IdempotencyConfig::default().kept() - Duration::from_secs(1));
     assert!(matches!(till.idempotency.begin(&key("acc_1", 1)).await, Ok(Begun::Replay(_))));
     till.clock.advance(Duration::from_secs(2));
     assert!(matches!(till.idempotency.begin(&key("acc_1", 2)).await, Ok(Begun::Fresh(_))), "before it is swept");
@@ -123,7 +123,7 @@ async fn an_answer_is_forgotten_after_its_time() {
 async fn a_key_serves_again_once_its_answer_has_expired() {
     let till = Till::open();
     till.keep(&key("acc_1", 1), 7).await.unwrap();
-    till.clock.advance(idempotency::KEPT);
+    till.clock.advance(IdempotencyConfig::default().kept());
     till.keep(&key("acc_1", 2), 8).await.expect("the old answer is not swept yet, and counts no more");
     assert!(matches!(till.idempotency.begin(&key("acc_1", 2)).await, Ok(Begun::Replay(_))));
     assert!(till.keep(&key("acc_1", 2), 9).await.is_err());

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use chassis::{
     Env, StoreError,
-    bus::{Bus, BusError, DeadLetter, Delivery, EmbeddedBus, Record},
+    bus::{Bus, BusError, DeadLetter, Delivery, EmbeddedBus, Record, StartFrom},
     outbox::{self, Relay},
     queue::{EmbeddedQueue, Job, Queue, WorkError, Worker, WorkerConfig},
     sqlite::{Database, Location, Schema},
@@ -60,8 +60,11 @@ impl Bus for Troubled {
     async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
         self.bus.fetch(topic, offset, limit).await
     }
-    async fn committed(&self, group: &str, topic: &str) -> Result<u64, BusError> {
-        self.bus.committed(group, topic).await
+    async fn read(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
+        self.bus.read(topic, offset, limit).await
+    }
+    async fn join(&self, group: &str, topic: &str, from: StartFrom) -> Result<u64, BusError> {
+        self.bus.join(group, topic, from).await
     }
     async fn commit(&self, group: &str, topic: &str, offset: u64) -> Result<(), BusError> {
         self.bus.commit(group, topic, offset).await

@@ -261,3 +261,53 @@ fn what_cannot_be_opened_is_named() {
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_file_leaves_no_log_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("test.db-wal");
+    let database = open(folder.path());
+    let text = "x".repeat(10_000);
+    for _ in 0..50 {
+        write(&database, &text).await.unwrap();
+    }
+    database.write_unsynced(move |transaction| insert(transaction, "not synced")).await.unwrap();
+    assert_eq!(notes(&database).await.len(), 51);
+    assert!(std::fs::metadata(&log).unwrap().len() > 500_000, "the test shows nothing if there was no log");
+    drop(database.clone());
+    assert!(log.exists(), "there is another handle");
+    drop(database);
+    assert!(!log.exists(), "closing waits for it");
+    let alone = Connection::open(folder.path().join("test.db")).unwrap();
+    let kept: i64 = alone.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 51);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_may_hold_the_last_handle() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    let started = tokio::time::Instant::now();
+    let (ran, done) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let last = database.clone();
+    let mut writing = Box::pin(async move {
+        let held = last.clone();
+        let transaction = move |connection: &Connection| {
+            ran.send("begun").unwrap();
+            wait.recv().unwrap();
+            insert(connection, "last")?;
+            drop(held);
+            ran.send("ended").unwrap();
+            Ok::<_, StoreError>(())
+        };
+        last.write(transaction).await
+    });
+    assert!(futures::poll!(&mut writing).is_pending());
+    assert_eq!(done.recv().unwrap(), "begun");
+    drop(writing);
+    drop(database);
+    go.send(()).unwrap();
+    assert_eq!(done.recv().unwrap(), "ended");
+    assert!(started.elapsed() < std::time::Duration::from_secs(4), "the writer does not wait for itself");
+}

@@ -23,7 +23,7 @@ pub async fn verify(store: &dyn NotificationStore, queue: &dyn Queue) -> Result<
     for id in &facts.ill_recorded {
         violations.push(format!("notification: {id} is sent at no moment, or failed without a reason"));
     }
-    let dead = queue.dead_jobs(DEAD_JOBS_MAX).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let dead = queue.dead_jobs(0, DEAD_JOBS_MAX).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
     let given_up: HashSet<_> =
         dead.iter().filter(|dead| dead.job.queue == SEND_QUEUE).map(|dead| dead.job.id).collect();
     for message in facts.open.iter().filter(|message| given_up.contains(&message.job_id)) {
@@ -62,7 +62,7 @@ mod tests {
     async fn dead_jobs(queue: &dyn Queue) -> Vec<DeadJob> {
         let mut interval = tokio::time::interval(std::time::Duration::from_millis(5));
         loop {
-            let dead = queue.dead_jobs(10).await.unwrap();
+            let dead = queue.dead_jobs(0, 10).await.unwrap();
             if !dead.is_empty() {
                 return dead;
             }

@@ -81,6 +81,14 @@ pub(super) fn count_after(connection: &Connection, topic: &str, offset: u64) -> 
         .unsigned_abs())
 }
 
+/// The offset of the newest record of `topic`; 0 if there is none.
+pub(super) fn end(connection: &Connection, topic: &str) -> Result<u64, StoreError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT max(position) FROM log WHERE topic = ?1")?
+        .query_row([topic], |row| row.get(0))?;
+    Ok(newest.map_or(0, i64::unsigned_abs))
+}
+
 pub(super) fn offset(connection: &Connection, group: &str, topic: &str) -> Result<Option<u64>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT position FROM offsets WHERE grp = ?1 AND topic = ?2")?

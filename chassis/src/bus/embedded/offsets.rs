@@ -7,10 +7,15 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::log;
-use crate::{Env, StoreError, bus::BusError, sqlite::Database};
+use crate::{
+    Env, StoreError,
+    bus::{BusError, StartFrom},
+    sqlite::Database,
+};
 
 const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -37,14 +42,29 @@ impl Offsets {
     }
 
     /// Where `group` is in `topic`. Asking makes the group known: retention waits for it from now on.
-    pub(super) async fn get(&self, group: &str, topic: &str) -> Result<u64, BusError> {
+    pub(super) async fn join(&self, group: &str, topic: &str, from: StartFrom) -> Result<u64, BusError> {
         if let Some(known) = self.lock().get(group).and_then(|topics| topics.get(topic)) {
             return Ok(known.position);
         }
         let (wanted_group, wanted_topic) = (group.to_owned(), topic.to_owned());
-        let saved = self.database.read(move |connection| log::offset(connection, &wanted_group, &wanted_topic)).await;
-        let saved: Option<u64> = saved.map_err(|error: StoreError| BusError(error.to_string()))?;
-        Ok(self.advance(group, topic, Offset { position: saved.unwrap_or(0), saved: saved.is_some() }))
+        let place = move |connection: &Connection| match log::offset(connection, &wanted_group, &wanted_topic)? {
+            Some(position) => Ok(Offset { position, saved: true }),
+            None => {
+                let position = match from {
+                    StartFrom::Earliest => 0,
+                    StartFrom::Offset(offset) => offset.saturating_sub(1),
+                    StartFrom::Latest => log::end(connection, &wanted_topic)?,
+                };
+                Ok(Offset { position, saved: false })
+            }
+        };
+        let place = self.database.read(place).await.map_err(|error: StoreError| BusError(error.to_string()))?;
+        let position = self.advance(group, topic, place);
+        if !place.saved && from != StartFrom::Earliest {
+            // Kept before anything is read: a group that joined at the end must not miss what comes while it is down.
+            self.flush().await.map_err(|error| BusError(error.to_string()))?;
+        }
+        Ok(position)
     }
 
     /// Moves `group` forward in `topic`, never back.

@@ -229,11 +229,12 @@ pub(super) fn forget_done(transaction: &Connection, cutoff: Timestamp) -> Result
     Ok(forgotten == FORGOTTEN_MAX)
 }
 
-const DEAD: &str = "SELECT id, queue, key, due_at, traceparent, payload, reason, attempts, at FROM dead_jobs";
+const DEAD: &str = "SELECT id, queue, key, due_at, traceparent, payload, reason, attempts, at, seq FROM dead_jobs";
 
-pub(super) fn dead_jobs(connection: &Connection, limit: usize) -> Result<Vec<DeadJob>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("{DEAD} ORDER BY seq LIMIT ?1"))?;
-    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+pub(super) fn dead_jobs(connection: &Connection, after: u64, limit: usize) -> Result<Vec<DeadJob>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{DEAD} WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut rows = statement.query((signed(after), signed(limit as u64)))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(dead_job(row)?);
@@ -276,7 +277,13 @@ fn dead_job(row: &Row<'_>) -> Result<DeadJob, StoreError> {
         traceparent: row.get(4)?,
         payload: Bytes::from(row.get::<_, Vec<u8>>(5)?),
     };
-    Ok(DeadJob { job, reason: row.get(6)?, attempts: row.get(7)?, at: timestamp(row.get(8)?, "dead_jobs.at")? })
+    Ok(DeadJob {
+        number: row.get::<_, i64>(9)?.unsigned_abs(),
+        job,
+        reason: row.get(6)?,
+        attempts: row.get(7)?,
+        at: timestamp(row.get(8)?, "dead_jobs.at")?,
+    })
 }
 
 fn id(row: &Row<'_>, column: usize) -> Result<EventId, StoreError> {
