@@ -123,24 +123,22 @@ pub struct Backlog {
     pub rows: u64,
     /// When the oldest of them was written.
     pub oldest: Option<Timestamp>,
-    /// When the database last said or heard anything that it remembers.
-    pub last_active: Option<Timestamp>,
+    /// When it last took an event in: the shop ran then, and its relays with it.
+    pub last_heard: Option<Timestamp>,
 }
 
 /// What waits in the outbox, and since when.
 pub fn backlog(connection: &Connection) -> Result<Backlog, StoreError> {
-    let minted = |order: &str| -> Result<Option<Timestamp>, StoreError> {
-        let id: Option<String> = connection
-            .prepare_cached(&format!("SELECT id FROM outbox ORDER BY seq {order} LIMIT 1"))?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        Ok(id.map(|id| minted_at(&id)).transpose()?.flatten())
-    };
+    let oldest: Option<String> = connection
+        .prepare_cached("SELECT id FROM outbox ORDER BY seq LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let oldest = oldest.map(|id| minted_at(&id)).transpose()?.flatten();
     let heard: Option<i64> =
         connection.prepare_cached("SELECT max(received_at) FROM inbox")?.query_row([], |row| row.get(0))?;
     let heard = heard.map(Timestamp::from_microsecond).transpose();
     let heard = heard.map_err(|error| StoreError::corrupt("inbox.received_at", error))?;
-    Ok(Backlog { rows: pending(connection)?, oldest: minted("ASC")?, last_active: minted("DESC")?.max(heard) })
+    Ok(Backlog { rows: pending(connection)?, oldest, last_heard: heard })
 }
 
 /// When an id was minted: UUIDv7 begins with the time; others do not tell.

@@ -1,69 +1,34 @@
 //! The catalogue of a shop, as import and export see it: the store of a stopped shop, or the API of a
 //! running one.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use axum::body::Body;
+use anyhow::{Result, anyhow, bail};
 use chassis::{
     Env,
     datadir::{self, DataDirLock},
     sqlite::Location,
-    transport::{HttpTransport, HttpTransportConfig, Transport as _, TransportError},
 };
 use contracts::{Page, product::ProductId};
-use http::{HeaderMap, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http::Method;
 use product_service::{
     ProductService,
     product::{ImportOutcome, ProductInput, VariantInput},
     view::{ProductView, VariantView},
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::target::{RunningShop, Target};
 
 /// Products in a page of an export.
 const PAGE_LEN: u32 = 100;
 /// Who the history names for what is imported into a stopped shop.
 const ACTOR: &str = "import";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer than the shop gives an import.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(180);
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Requests are repeated when the shop is busy or does not answer; repeating an import is safe.
-const ATTEMPTS_MAX: u32 = 8;
-const WAIT_FIRST: Duration = Duration::from_millis(250);
-const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Where products go to or come from.
-pub enum Target {
-    /// The data folder of a stopped shop.
-    Stopped {
-        /// The shop's settings; `data_dir` says where.
-        config: Box<Config>,
-    },
-    /// A running shop.
-    Running {
-        /// Where it answers: `http://127.0.0.1:8080`.
-        url: String,
-        /// A key with `catalog:write`.
-        api_key: SecretString,
-    },
-}
 
 /// An open catalogue.
 pub(crate) enum Catalogue {
     Stopped { env: Env, service: Box<ProductService>, after: Option<ProductId>, ended: bool, _lock: DataDirLock },
-    Running { shop: Box<Shop>, cursor: Option<String>, ended: bool },
-}
-
-/// A running shop.
-pub(crate) struct Shop {
-    transport: HttpTransport,
-    url: String,
-    api_key: SecretString,
+    Running { shop: Box<RunningShop>, cursor: Option<String>, ended: bool },
 }
 
 #[derive(Serialize)]
@@ -88,9 +53,7 @@ impl Catalogue {
                 Ok(Self::Stopped { env, service: Box::new(service), after: None, ended: false, _lock: lock })
             }
             Target::Running { url, api_key } => {
-                let config = HttpTransportConfig { base: url.clone(), connect_timeout: CONNECT_TIMEOUT };
-                let transport = HttpTransport::new(&config).context("--url")?;
-                let shop = Shop { transport, url: url.clone(), api_key: api_key.clone() };
+                let shop = RunningShop::new(url, api_key)?;
                 Ok(Self::Running { shop: Box::new(shop), cursor: None, ended: false })
             }
         }
@@ -206,89 +169,4 @@ fn shown_variant(view: &VariantView) -> Option<VariantInput> {
         attributes: internal.attributes.clone(),
         on_hand: Some(internal.stock.on_hand),
     })
-}
-
-/// How one attempt at a request ended.
-enum Attempt {
-    Done(Vec<u8>),
-    /// Worth repeating after a while.
-    Later(Option<Duration>, anyhow::Error),
-    Failed(anyhow::Error),
-}
-
-impl Shop {
-    /// Sends a request until it is answered, and reads the answer.
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<T> {
-        let body = bytes::Bytes::from(body.unwrap_or_default());
-        let mut wait = WAIT_FIRST;
-        for attempt in 1.. {
-            match self.attempt(&method, path, body.clone()).await? {
-                Attempt::Done(answer) => {
-                    return serde_json::from_slice(&answer)
-                        .with_context(|| format!("{} does not answer like this version of Jangteo", self.url));
-                }
-                Attempt::Failed(error) => return Err(error),
-                Attempt::Later(_, error) if attempt >= ATTEMPTS_MAX => return Err(error),
-                Attempt::Later(told, _) => {
-                    tokio::time::sleep(told.unwrap_or(wait).min(WAIT_MAX)).await;
-                    wait = (wait * 2).min(WAIT_MAX);
-                }
-            }
-        }
-        bail!("{} did not answer", self.url)
-    }
-
-    async fn attempt(&self, method: &Method, path: &str, body: bytes::Bytes) -> Result<Attempt> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.api_key.expose_secret()))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Body::from(body))
-            .context("--url")?;
-        let unanswered = || anyhow!("{} did not answer in time", self.url);
-        let exchange = async {
-            let response = match self.transport.send(request).await {
-                Ok(response) => response,
-                Err(TransportError::Unreachable(reason)) => {
-                    let error = anyhow!("cannot reach {}: {reason}. Is the shop running there?", self.url);
-                    return Attempt::Failed(error);
-                }
-                Err(TransportError::Unknown(reason)) => {
-                    return Attempt::Later(None, anyhow!("{} broke off: {reason}", self.url));
-                }
-            };
-            let (parts, body) = response.into_parts();
-            match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-                Ok(body) => self.judge(parts.status, &parts.headers, body.to_bytes().to_vec()),
-                Err(error) => Attempt::Later(None, anyhow!("{} broke off: {error}", self.url)),
-            }
-        };
-        Ok(tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| Attempt::Later(None, unanswered())))
-    }
-
-    fn judge(&self, status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Attempt {
-        if status.is_success() {
-            return Attempt::Done(body);
-        }
-        #[derive(Deserialize)]
-        struct Problem {
-            detail: String,
-        }
-        let detail =
-            serde_json::from_slice::<Problem>(&body).map_or_else(|_| String::new(), |it| format!(": {}", it.detail));
-        let hint = match status {
-            StatusCode::UNAUTHORIZED => " (is the API key right?)",
-            StatusCode::FORBIDDEN => " (the API key needs catalog:write)",
-            StatusCode::PAYLOAD_TOO_LARGE => " (leave out --atomic, or import into the stopped shop with --data-dir)",
-            _ => "",
-        };
-        let error = anyhow!("{} refused with {status}{detail}{hint}", self.url);
-        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
-        if !busy.contains(&status) {
-            return Attempt::Failed(error);
-        }
-        let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Attempt::Later(seconds.map(Duration::from_secs), error)
-    }
 }

@@ -4,12 +4,16 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
+use chassis::operations::events::EventQuery;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use contracts::{Currency, Locale};
 
 use crate::{
     config::{self, Config},
-    dead_letters, export, import, openapi, run, sandbox, verify,
+    dead_letters::{self, Wish},
+    events, export, import, openapi, rebuild, run, sandbox,
+    target::Target,
+    verify,
 };
 
 const EXAMPLES: &str = "\
@@ -19,6 +23,8 @@ Examples:
   jangteo import products.csv --currency KRW
   jangteo import products.csv --url http://127.0.0.1:8080   (key in $JANGTEO_API_KEY)
   jangteo verify                            Check every invariant on the data
+  jangteo dead-letters list                 See what was given up, and why
+  jangteo events order.events --limit 10    Read what was said
 
 Exit codes: 0 done; 1 done in part, or a check failed; 2 wrong usage or nothing could be done.";
 
@@ -63,8 +69,15 @@ enum Command {
     Export(ExportArguments),
     /// Check every invariant on the data of a stopped shop
     Verify(DataArguments),
-    /// Show what the services of a stopped shop gave up, have it handled again, or drop it
-    DeadLetters(DeadLettersArguments),
+    /// See what the services gave up, have it handled again, or drop it
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Print what was said on a topic, as CloudEvents in JSON lines
+    Events(EventsArguments),
+    /// Make read models again from what they follow from
+    Rebuild(RebuildArguments),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -114,9 +127,17 @@ struct TargetArguments {
     /// Address of a running shop, such as http://127.0.0.1:8080; otherwise the shop must be stopped
     #[arg(long, value_name = "URL", conflicts_with = "data_dir", requires = "api_key")]
     url: Option<String>,
-    /// API key with catalog:write and stock:write (better in the environment than on the command line)
+    /// API key; needs catalog:write and stock:write to import, system:operate for what operators do (better in the
+    /// environment than on the command line)
     #[arg(long, value_name = "KEY", env = "JANGTEO_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
+}
+
+/// A shop, and how to read the file.
+#[derive(Debug, Clone, Args)]
+struct CatalogueArguments {
+    #[command(flatten)]
+    target: TargetArguments,
     /// Currency of the prices in the file
     #[arg(long, value_name = "CODE", default_value = "KRW")]
     currency: Currency,
@@ -130,7 +151,7 @@ struct ImportArguments {
     /// The CSV file
     file: PathBuf,
     #[command(flatten)]
-    target: TargetArguments,
+    catalogue: CatalogueArguments,
     /// Import everything or, if any row is bad, nothing
     #[arg(long)]
     atomic: bool,
@@ -141,7 +162,7 @@ struct ExportArguments {
     /// The CSV file to write; it is replaced only when the export is complete
     file: PathBuf,
     #[command(flatten)]
-    target: TargetArguments,
+    catalogue: CatalogueArguments,
 }
 
 #[derive(Debug, Args)]
@@ -155,16 +176,65 @@ struct ApiKeyArguments {
     data: DataArguments,
 }
 
+#[derive(Debug, Subcommand)]
+enum DeadLettersCommand {
+    /// One line for each, with its reason
+    List {
+        #[command(flatten)]
+        target: TargetArguments,
+    },
+    /// Print one with what it says; secrets in it are hidden
+    Show {
+        /// Which one
+        id: String,
+        #[command(flatten)]
+        target: TargetArguments,
+    },
+    /// Have some handled again: now, or when a stopped shop starts
+    Replay {
+        /// Which ones, or all
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        target: TargetArguments,
+    },
+    /// Drop some for good
+    Drop {
+        /// Which ones
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        target: TargetArguments,
+    },
+}
+
 #[derive(Debug, Args)]
-struct DeadLettersArguments {
-    /// Have this one handled again when the shop starts; repeat for more, or say all
-    #[arg(long, value_name = "ID")]
-    replay: Vec<String>,
-    /// Drop this one for good; repeat for more
-    #[arg(long, value_name = "ID", conflicts_with = "replay")]
-    discard: Vec<String>,
+struct EventsArguments {
+    /// Which topic: auth.events, product.events, order.events or payment.events
+    topic: String,
+    /// Begin with the event at this offset
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    from: u64,
+    /// Print so many at most
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// Only of this type, such as order.placed
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only about this subject, such as an order's id
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     #[command(flatten)]
-    data: DataArguments,
+    target: TargetArguments,
+}
+
+#[derive(Debug, Args)]
+struct RebuildArguments {
+    /// What to make again
+    #[arg(default_value = "all")]
+    what: rebuild::ReadModel,
+    #[command(flatten)]
+    target: TargetArguments,
 }
 
 #[derive(Debug, Args)]
@@ -190,29 +260,29 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn dispatch(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         None => run::run(&arguments.run),
-        Some(Command::Import(import)) => {
-            let target = target(import.target.clone())?;
-            import::run(&import::ImportOptions {
-                file: import.file,
-                target,
-                currency: import.target.currency,
-                locale: import.target.locale,
-                atomic: import.atomic,
-            })
+        Some(Command::Import(ImportArguments { file, catalogue, atomic })) => {
+            let CatalogueArguments { target, currency, locale } = catalogue;
+            import::run(&import::ImportOptions { file, target: find(target)?, currency, locale, atomic })
         }
-        Some(Command::Export(export)) => {
-            let target = target(export.target.clone())?;
-            export::run(&export::ExportOptions {
-                file: export.file,
-                target,
-                currency: export.target.currency,
-                locale: export.target.locale,
-            })
+        Some(Command::Export(ExportArguments { file, catalogue })) => {
+            let CatalogueArguments { target, currency, locale } = catalogue;
+            export::run(&export::ExportOptions { file, target: find(target)?, currency, locale })
         }
         Some(Command::Verify(data)) => verify::run(&load(&data)?),
-        Some(Command::DeadLetters(DeadLettersArguments { replay, discard, data })) => {
-            dead_letters::run(&load(&data)?, &dead_letters::Wishes { replay, discard })
+        Some(Command::DeadLetters { command }) => {
+            let (target, wish) = match command {
+                DeadLettersCommand::List { target } => (target, Wish::List),
+                DeadLettersCommand::Show { id, target } => (target, Wish::Show(id)),
+                DeadLettersCommand::Replay { ids, target } => (target, Wish::Replay(ids)),
+                DeadLettersCommand::Drop { ids, target } => (target, Wish::Drop(ids)),
+            };
+            dead_letters::run(&find(target)?, &wish)
         }
+        Some(Command::Events(EventsArguments { topic, from, limit, event_type, key, target })) => {
+            let query = EventQuery { from, limit: limit.unwrap_or(usize::MAX), event_type, key };
+            events::run(&find(target)?, &topic, query)
+        }
+        Some(Command::Rebuild(RebuildArguments { what, target })) => rebuild::run(&find(target)?, what),
         Some(Command::Config { command: ConfigCommand::Check { config } }) => {
             print!("{}", config::check(config.as_deref())?);
             Ok(ExitCode::SUCCESS)
@@ -243,9 +313,9 @@ fn load(data: &DataArguments) -> Result<Config> {
     config::load(&flags)
 }
 
-fn target(arguments: TargetArguments) -> Result<import::Target> {
+fn find(arguments: TargetArguments) -> Result<Target> {
     Ok(match (arguments.url, arguments.api_key) {
-        (Some(url), Some(api_key)) => import::Target::Running { url, api_key: api_key.into() },
-        _ => import::Target::Stopped { config: Box::new(load(&arguments.data)?) },
+        (Some(url), Some(api_key)) => Target::Running { url, api_key: api_key.into() },
+        _ => Target::Stopped { config: Box::new(load(&arguments.data)?) },
     })
 }

@@ -8,6 +8,7 @@ use std::{
 use anyhow::Result;
 use chassis::{
     config::{ConfigError, Layers, redacted},
+    idempotency::IdempotencyConfig,
     server::ServerConfig,
     telemetry::TelemetryConfig,
 };
@@ -37,6 +38,8 @@ pub struct Config {
     pub internal: InternalConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
+    /// Idempotency keys, of all services.
+    pub idempotency: IdempotencyConfig,
     /// The edge.
     #[serde(default)]
     pub gateway: gateway::GatewayConfig,
@@ -155,6 +158,7 @@ mod tests {
         let config: Config = Layers::new(DEFAULTS).unwrap().read().unwrap();
         assert_eq!(config.server, ServerConfig::default(), "the file and the code must say the same");
         assert_eq!(config.telemetry, TelemetryConfig::default());
+        assert_eq!(config.idempotency, IdempotencyConfig::default());
         config.order.check().unwrap();
     }
 
@@ -168,6 +172,17 @@ mod tests {
         let table: Table = examples.parse().unwrap();
         let config: Config = Layers::new(DEFAULTS).unwrap().overrides(table).read().unwrap();
         assert!(config.payment.providers.sandbox.is_some() && config.notification.smtp.is_some());
+    }
+
+    #[test]
+    fn answers_are_kept_for_some_time_at_least() {
+        let with = |hours: i64| {
+            let table = format!("[idempotency]\nkept_hours = {hours}").parse().unwrap();
+            Layers::new(DEFAULTS).unwrap().overrides(table).read::<Config>()
+        };
+        assert_eq!(with(1).unwrap().idempotency.kept().as_secs(), 3600);
+        let refused = with(0).unwrap_err().to_string();
+        assert!(refused.contains("idempotency.kept_hours"), "{refused}");
     }
 
     #[test]

@@ -1,189 +1,244 @@
-//! `jangteo dead-letters`: the events and jobs that a stopped shop's services gave up, each with its reason;
-//! to be handled again when the shop starts, or to be dropped.
+//! `jangteo dead-letters`: the events and jobs that services gave up, each with its reason; to be looked at, handled
+//! again, or dropped. On the data of a stopped shop or in a running one.
 #![expect(clippy::print_stdout, reason = "the list is what the command is for")]
 
-use std::{fmt, process::ExitCode};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use chassis::{
     Env,
-    bus::{Bus, DeadLetter, EmbeddedBus},
+    bus::EmbeddedBus,
     datadir,
-    queue::{DeadJob, EmbeddedQueue, Queue},
+    operations::dead_letters::{DeadLetter, DeadLetters},
+    queue::EmbeddedQueue,
     sqlite::Location,
 };
-use contracts::event::EventId;
+use contracts::Page;
+use http::Method;
 
-use crate::{config::Config, shop};
+use crate::{
+    config::Config,
+    shop,
+    target::{RunningShop, Target},
+};
 
-/// Dead letters read at once.
-const PAGE_LEN: usize = 1000;
-/// Dead jobs looked at.
-const DEAD_JOBS_MAX: usize = 100_000;
 /// Names every one of them.
 const ALL: &str = "all";
 
-/// Which are handled again and which are dropped; all are listed if neither is said.
-#[derive(Debug, Default)]
-pub struct Wishes {
-    /// Ids of those to be handled again, or `all`.
-    pub replay: Vec<String>,
-    /// Ids of those to be dropped.
-    pub discard: Vec<String>,
+/// What to do with what was given up.
+#[derive(Debug)]
+pub enum Wish {
+    /// Show one line for each.
+    List,
+    /// Show one as it is.
+    Show(String),
+    /// Have these handled again, or `all`.
+    Replay(Vec<String>),
+    /// Drop these for good.
+    Drop(Vec<String>),
 }
 
-/// What a service gave up.
-pub(crate) enum GivenUp {
-    /// An event that a consumer could not handle.
-    Event(DeadLetter),
-    /// A job that a worker could not do.
-    Job(DeadJob),
+/// Where the dead letters are.
+enum Letters {
+    Stopped(DeadLetters),
+    Running(RunningShop),
 }
 
-impl GivenUp {
-    /// True for a mail that its server would not take, which happens in every shop.
-    pub(crate) fn is_mail(&self) -> bool {
-        matches!(self, Self::Job(dead) if dead.job.queue == notification_service::store::SEND_QUEUE)
-    }
-
-    fn id(&self) -> String {
-        match self {
-            Self::Event(letter) => letter.id.to_string(),
-            Self::Job(dead) => dead.job.id.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for GivenUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id();
-        match self {
-            Self::Event(DeadLetter { group, record, reason, attempts, at, .. }) => {
-                let (topic, key) = (&record.topic, &record.key);
-                write!(
-                    f,
-                    "{id}: {group} gave up an event of {topic} about {key} at {at} ({attempts} attempts): {reason}"
-                )
-            }
-            // The key of a job may be somebody's address.
-            Self::Job(DeadJob { job, reason, attempts, at }) => {
-                write!(f, "{id}: a job of {} was given up at {at} ({attempts} attempts): {reason}", job.queue)
-            }
-        }
-    }
-}
-
-/// Does what `wishes` say, on the data of a stopped shop.
-pub fn run(config: &Config, wishes: &Wishes) -> Result<ExitCode> {
-    if !config.data_dir.is_dir() {
-        bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
-    }
+/// Does what `wish` says. Exit code 1 if something that was named is not there.
+pub fn run(target: &Target, wish: &Wish) -> Result<ExitCode> {
     shop::block_on(async {
-        let env = Env::system();
-        let lock = datadir::lock(&config.data_dir)?;
-        let at = |name: &str| Location::in_folder(lock.path(), name);
-        let (bus, queue) = (EmbeddedBus::open(&env, &at("bus.db"))?, EmbeddedQueue::open(&env, &at("queue.db"))?);
-        let done = grant(&*bus, &*queue, wishes).await;
-        env.stop().await;
-        for line in done? {
+        let Reply { lines, complete } = match target {
+            Target::Running { url, api_key } => {
+                grant(&Letters::Running(RunningShop::new(url, api_key)?), wish, "is handled again").await?
+            }
+            Target::Stopped { config } => on_files(config, wish).await?,
+        };
+        for line in lines {
             println!("{line}");
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(1) })
     })
 }
 
-/// Everything that was given up, oldest first: events, then jobs.
-pub(crate) async fn list(bus: &dyn Bus, queue: &dyn Queue) -> Result<Vec<GivenUp>> {
-    let mut given_up = Vec::new();
-    let mut after = 0;
-    loop {
-        let letters = bus.dead_letters(after, PAGE_LEN).await?;
-        let Some(last) = letters.last() else { break };
-        after = last.id;
-        given_up.extend(letters.into_iter().map(GivenUp::Event));
+async fn on_files(config: &Config, wish: &Wish) -> Result<Reply> {
+    if !config.data_dir.is_dir() {
+        bail!("there is no data folder {}; choose one with --data-dir", config.data_dir.display());
     }
-    given_up.extend(queue.dead_jobs(DEAD_JOBS_MAX).await?.into_iter().map(GivenUp::Job));
-    Ok(given_up)
+    let env = Env::system();
+    let lock = datadir::lock(&config.data_dir)?;
+    let at = |name: &str| Location::in_folder(lock.path(), name);
+    let (bus, queue) = (EmbeddedBus::open(&env, &at("bus.db"))?, EmbeddedQueue::open(&env, &at("queue.db"))?);
+    let letters = Letters::Stopped(DeadLetters::new(bus, queue, None));
+    let reply = grant(&letters, wish, "is handled again when the shop starts").await;
+    env.stop().await;
+    reply
 }
 
-async fn grant(bus: &dyn Bus, queue: &dyn Queue, wishes: &Wishes) -> Result<Vec<String>> {
-    let given_up = list(bus, queue).await?;
-    if wishes.replay.is_empty() && wishes.discard.is_empty() {
-        let lines: Vec<String> = given_up.iter().map(ToString::to_string).collect();
-        return Ok(if lines.is_empty() { vec!["Nothing was given up.".to_owned()] } else { lines });
+/// What to print, and whether everything that was named was there.
+#[derive(Debug, PartialEq)]
+struct Reply {
+    lines: Vec<String>,
+    complete: bool,
+}
+
+async fn grant(letters: &Letters, wish: &Wish, replayed: &str) -> Result<Reply> {
+    match wish {
+        Wish::List => {
+            let found = letters.all().await?;
+            let lines = if found.is_empty() {
+                vec!["Nothing was given up.".to_owned()]
+            } else {
+                found.iter().map(ToString::to_string).collect()
+            };
+            Ok(Reply { lines, complete: true })
+        }
+        Wish::Show(id) => Ok(match letters.find(id).await? {
+            Some(letter) => Reply { lines: vec![serde_json::to_string_pretty(&letter)?], complete: true },
+            None => Reply { lines: vec![unknown(id)], complete: false },
+        }),
+        Wish::Replay(ids) => {
+            let all = ids.iter().any(|id| id == ALL);
+            let ids = if all { letters.all().await?.into_iter().map(|one| one.id).collect() } else { ids.clone() };
+            each(&ids, replayed, async |id| letters.change(id, Change::Replay).await).await
+        }
+        Wish::Drop(ids) => each(ids, "is gone", async |id| letters.change(id, Change::Drop).await).await,
     }
-    let replay = match wishes.replay.iter().any(|id| id == ALL) {
-        true => given_up.iter().map(GivenUp::id).collect(),
-        false => wishes.replay.clone(),
-    };
-    let mut lines = Vec::new();
-    for id in &replay {
-        let found = match target(id)? {
-            Target::Event(id) => bus.replay_dead_letter(id).await?,
-            Target::Job(id) => queue.replay_dead_job(id).await?,
-        };
-        lines.push(if found { format!("{id} is handled again when the shop starts") } else { unknown(id) });
+}
+
+async fn each(ids: &[String], done: &str, change: impl AsyncFn(&str) -> Result<bool>) -> Result<Reply> {
+    let mut reply = Reply { lines: Vec::new(), complete: true };
+    for id in ids {
+        let found = change(id).await?;
+        reply.complete &= found;
+        reply.lines.push(if found { format!("{id} {done}") } else { unknown(id) });
     }
-    for id in &wishes.discard {
-        let found = match target(id)? {
-            Target::Event(id) => bus.discard_dead_letter(id).await?,
-            Target::Job(id) => queue.discard_dead_job(id).await?,
-        };
-        lines.push(if found { format!("{id} is gone") } else { unknown(id) });
-    }
-    Ok(lines)
+    Ok(reply)
 }
 
 fn unknown(id: &str) -> String {
     format!("{id} is not among what was given up")
 }
 
-enum Target {
-    Event(u64),
-    Job(EventId),
+#[derive(Clone, Copy)]
+enum Change {
+    Replay,
+    Drop,
 }
 
-fn target(id: &str) -> Result<Target> {
-    if let Ok(letter) = id.parse() {
-        return Ok(Target::Event(letter));
+/// Where each service of a running shop is operated.
+fn desks() -> impl Iterator<Item = &'static str> {
+    gateway::ROUTES.iter().map(|route| route.prefix).filter(|prefix| prefix.starts_with("/v1/operations/"))
+}
+
+impl Letters {
+    /// All of them: of a running shop service by service, else oldest first.
+    async fn all(&self) -> Result<Vec<DeadLetter>> {
+        let shop = match self {
+            Self::Stopped(letters) => return Ok(letters.all().await?),
+            Self::Running(shop) => shop,
+        };
+        let mut found = Vec::new();
+        for desk in desks() {
+            let mut cursor = String::new();
+            loop {
+                let path = format!("{desk}/dead-letters?limit=100{cursor}");
+                let page: Page<DeadLetter> = shop.ask(Method::GET, &path, None).await?;
+                found.extend(page.items);
+                let Some(next) = page.next_cursor else { break };
+                cursor = format!("&cursor={next}");
+            }
+        }
+        Ok(found)
     }
-    let job = id.parse().ok().with_context(|| format!("`{id}` is no id; `jangteo dead-letters` lists them"))?;
-    Ok(Target::Job(job))
+
+    async fn find(&self, id: &str) -> Result<Option<DeadLetter>> {
+        match self {
+            Self::Stopped(letters) => Ok(letters.find(id).await?),
+            Self::Running(shop) => {
+                let found = first(shop, Method::GET, id, "").await?;
+                found.map(|body| serde_json::from_slice(&body).context("the shop's answer")).transpose()
+            }
+        }
+    }
+
+    async fn change(&self, id: &str, change: Change) -> Result<bool> {
+        match (self, change) {
+            (Self::Stopped(letters), Change::Replay) => Ok(letters.replay(id).await?),
+            (Self::Stopped(letters), Change::Drop) => Ok(letters.discard(id).await?),
+            (Self::Running(shop), Change::Replay) => Ok(first(shop, Method::POST, id, "/replay").await?.is_some()),
+            (Self::Running(shop), Change::Drop) => Ok(first(shop, Method::DELETE, id, "").await?.is_some()),
+        }
+    }
+}
+
+/// Asks one service after the other about the dead letter, until one knows it.
+async fn first(shop: &RunningShop, method: Method, id: &str, action: &str) -> Result<Option<Vec<u8>>> {
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Ok(None);
+    }
+    for desk in desks() {
+        let found = shop.find(method.clone(), &format!("{desk}/dead-letters/{id}{action}")).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// True for a mail that its server would not take, which happens in every shop.
+pub(crate) fn is_mail(letter: &DeadLetter) -> bool {
+    letter.group.is_none() && letter.source == notification_service::store::SEND_QUEUE
+}
+
+/// Everything that the services of a stopped shop gave up.
+pub(crate) async fn all(bus: Arc<EmbeddedBus>, queue: Arc<EmbeddedQueue>) -> Result<Vec<DeadLetter>> {
+    Ok(DeadLetters::new(bus, queue, None).all().await?)
 }
 
 #[cfg(test)]
 mod tests {
-    use chassis::bus::Record;
+    use chassis::bus::{Bus as _, Record};
 
     use super::*;
 
     #[tokio::test]
-    async fn lists_replays_and_discards() {
+    async fn lists_shows_replays_and_drops() {
         let env = Env::system();
         let bus = EmbeddedBus::open(&env, &Location::Memory).unwrap();
         let queue = EmbeddedQueue::open(&env, &Location::Memory).unwrap();
-        let wishes = |replay: &[&str], discard: &[&str]| Wishes {
-            replay: replay.iter().map(ToString::to_string).collect(),
-            discard: discard.iter().map(ToString::to_string).collect(),
+        let letters = Letters::Stopped(DeadLetters::new(bus.clone(), queue, None));
+        let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let ask = async |wish: Wish| {
+            let Reply { lines, complete } = grant(&letters, &wish, "is handled again").await.unwrap();
+            (lines, complete)
         };
-        let nothing = wishes(&[], &[]);
-        assert_eq!(grant(&*bus, &*queue, &nothing).await.unwrap(), ["Nothing was given up."]);
+        assert_eq!(ask(Wish::List).await, (ids(&["Nothing was given up."]), true));
         for key in ["ord_1", "ord_2", "ord_3"] {
-            let payload = b"{}".as_slice().into();
+            let payload = b"{\"token\": \"tok_1\"}".as_slice().into();
             let record = Record { topic: "order.events".to_owned(), key: key.to_owned(), id: env.new_id(), payload };
             bus.bury("payment", record, "no such payment", 10, env.now()).await.unwrap();
         }
-        let lines = grant(&*bus, &*queue, &nothing).await.unwrap();
+        let (lines, _) = ask(Wish::List).await;
         assert_eq!(lines.len(), 3);
         assert!(lines[1].starts_with("2: payment gave up an event of order.events about ord_2 at "), "{}", lines[1]);
         assert!(lines[1].ends_with("(10 attempts): no such payment"), "{}", lines[1]);
+        let (shown, complete) = ask(Wish::Show("2".to_owned())).await;
+        assert!(complete && shown[0].contains("\"token\": \"(hidden)\""), "{}", shown[0]);
+        assert!(!ask(Wish::Show("evt".to_owned())).await.1);
 
-        assert_eq!(grant(&*bus, &*queue, &wishes(&[], &["2"])).await.unwrap(), ["2 is gone"]);
-        let again = grant(&*bus, &*queue, &wishes(&["2", "1"], &[])).await.unwrap();
-        assert_eq!(again, ["2 is not among what was given up", "1 is handled again when the shop starts"]);
-        grant(&*bus, &*queue, &wishes(&["all"], &[])).await.unwrap();
-        assert!(list(&*bus, &*queue).await.unwrap().is_empty());
-        assert!(grant(&*bus, &*queue, &wishes(&["evt"], &[])).await.is_err());
+        assert_eq!(ask(Wish::Drop(ids(&["2"]))).await, (ids(&["2 is gone"]), true));
+        let again = ask(Wish::Replay(ids(&["2", "1"]))).await;
+        assert_eq!(again, (ids(&["2 is not among what was given up", "1 is handled again"]), false));
+        assert_eq!(ask(Wish::Replay(ids(&["all"]))).await, (ids(&["3 is handled again"]), true));
+        assert_eq!(ask(Wish::List).await, (ids(&["Nothing was given up."]), true));
         env.stop().await;
+    }
+
+    #[test]
+    fn every_service_of_the_shop_can_be_operated() {
+        let services: std::collections::BTreeSet<_> = gateway::ROUTES.iter().map(|route| route.service).collect();
+        let operated: std::collections::BTreeSet<_> =
+            desks().map(|desk| desk.trim_start_matches("/v1/operations/")).collect();
+        assert_eq!(services, operated);
     }
 }

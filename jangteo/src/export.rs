@@ -16,9 +16,10 @@ use product_service::product::ProductInput;
 use tempfile::NamedTempFile;
 
 use crate::{
-    catalogue::{Catalogue, Target},
+    catalogue::Catalogue,
     shop,
     shopify_csv::{Columns, Writer},
+    target::Target,
 };
 
 /// What to export.

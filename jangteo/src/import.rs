@@ -16,11 +16,11 @@ use contracts::{Currency, Locale};
 use indicatif::{ProgressBar, ProgressStyle};
 use product_service::product::ImportOutcome;
 
-pub use crate::catalogue::Target;
 use crate::{
     catalogue::Catalogue,
     shop,
     shopify_csv::{ParsedProduct, ReadError, ReadOptions, RowError, check_encoding, read},
+    target::Target,
 };
 
 /// Products in one part.

@@ -51,7 +51,8 @@ impl Shop {
         let queue: Arc<dyn Queue> = EmbeddedQueue::open(env, &at("queue.db"))?;
         let deps =
             auth_service::Deps { env: env.clone(), location: at("auth.db"), bus: bus.clone(), queue: queue.clone() };
-        let auth = auth_service::build(config.auth.clone(), deps).await?;
+        let idempotency = config.idempotency;
+        let auth = auth_service::build(auth_service::Config { idempotency, ..config.auth.clone() }, deps).await?;
         let verifier = auth.verifier.clone();
         let deps = product_service::Deps {
             env: env.clone(),
@@ -61,7 +62,7 @@ impl Shop {
             queue: queue.clone(),
             verifier: verifier.clone(),
         };
-        let product = product_service::build(config.product.clone(), deps).await?;
+        let product = product_service::build(product_service::Config { idempotency }, deps).await?;
         let deps = order_service::Deps {
             env: env.clone(),
             location: at("order.db"),
@@ -70,7 +71,7 @@ impl Shop {
             verifier: verifier.clone(),
             product: product.api.clone(),
         };
-        let order = order_service::build(config.order.clone(), deps).await?;
+        let order = order_service::build(order_service::Config { idempotency, ..config.order.clone() }, deps).await?;
         let mut payment_config = config.payment.clone();
         if payment_config.providers.sandbox.is_none() {
             payment_config.providers.sandbox = Some(start_sandbox(config, env, folder, url).await?);
@@ -90,7 +91,8 @@ impl Shop {
             queue,
             verifier: verifier.clone(),
         };
-        let notification = notification_service::build(config.notification.clone(), deps).await?;
+        let mail_config = notification_service::Config { idempotency, ..config.notification.clone() };
+        let notification = notification_service::build(mail_config, deps).await?;
 
         let services = [&auth.service, &product.service, &order.service, &payment.service, &notification.service];
         let deps = gateway::Deps {

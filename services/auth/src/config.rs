@@ -30,6 +30,9 @@ pub struct Config {
     pub hashes_concurrent: usize,
     /// Callers that may wait for their password to be hashed; more get 503.
     pub hashes_waiting_max: usize,
+    /// What all services do with idempotency keys.
+    #[serde(skip)]
+    pub idempotency: chassis::idempotency::IdempotencyConfig,
 }
 
 impl Default for Config {
@@ -44,6 +47,7 @@ impl Default for Config {
             signing_key_days: 30,
             hashes_concurrent: 0,
             hashes_waiting_max: 64,
+            idempotency: chassis::idempotency::IdempotencyConfig::default(),
         }
     }
 }

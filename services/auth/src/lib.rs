@@ -13,13 +13,17 @@ use chassis::{
     access::AccessError,
     bus::Bus,
     idempotency::Idempotency,
+    operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::Queue,
     service::Service,
     sqlite::{Location, OpenError},
     token::TokenVerifier,
 };
-use contracts::auth::{AccessGrant, AuthApi, AuthError};
+use contracts::{
+    Event as _,
+    auth::{AccessGrant, AuthApi, AuthError, AuthEvent},
+};
 use jiff::SignedDuration;
 
 pub mod account;
@@ -156,8 +160,17 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     let auth = Auth::open(&env, &config, Arc::clone(&store)).await?;
     let api: Arc<dyn AuthApi> = Arc::clone(&auth) as _;
     let verifier = Arc::new(TokenVerifier::new(&env, Arc::clone(&api), config.token_config()));
-    let idempotency = Idempotency::new(&env, database.clone());
-    let router = http::router(Arc::clone(&auth), idempotency);
+    let idempotency = Idempotency::new(&env, database.clone(), config.idempotency);
+    let operations = Operations {
+        env: env.clone(),
+        service: "auth",
+        bus: Arc::clone(&bus),
+        queue: Arc::clone(&queue),
+        owner: Owner { groups: &[], queues: &[] },
+        topic: Some(AuthEvent::TOPIC),
+        rebuild: None,
+    };
+    let router = http::router(Arc::clone(&auth), idempotency).merge(operations.router());
     let service = Service::assemble(&env, "auth", router, Arc::clone(&verifier))?;
     Relay { service: "auth", database, bus, queue }.start(&env);
     housekeeping::start(Arc::clone(&auth));

@@ -39,7 +39,7 @@ pub enum Class {
 }
 
 /// Every public path that a service answers.
-pub static ROUTES: [Route; 18] = [
+pub static ROUTES: [Route; 23] = [
     route("/v1/products", "product"),
     route("/v1/variants", "product"),
     route("/v1/categories", "product"),
@@ -57,6 +57,11 @@ pub static ROUTES: [Route; 18] = [
     route("/v1/audit-events", "auth"),
     route("/.well-known/jwks.json", "auth"),
     route("/v1/messages", "notification"),
+    route("/v1/operations/auth", "auth"),
+    route("/v1/operations/product", "product"),
+    route("/v1/operations/order", "order"),
+    route("/v1/operations/payment", "payment"),
+    route("/v1/operations/notification", "notification"),
     Route { dev_only: true, ..route("/dev/mailbox", "notification") },
 ];
 

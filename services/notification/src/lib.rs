@@ -5,13 +5,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chassis::{
     Env,
     access::AccessError,
     bus::{self, Bus, ConsumerConfig},
-    idempotency::Idempotency,
+    forget,
+    idempotency::{Idempotency, IdempotencyConfig},
+    operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::Queue,
     service::Service,
@@ -54,11 +56,20 @@ pub struct Config {
     pub keep_days: u16,
     /// The server that carries mails.
     pub smtp: Option<SmtpConfig>,
+    /// What all services do with idempotency keys.
+    #[serde(skip)]
+    pub idempotency: IdempotencyConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { from: "Jangteo <shop@jangteo.example>".to_owned(), mailbox: true, keep_days: 90, smtp: None }
+        Self {
+            from: "Jangteo <shop@jangteo.example>".to_owned(),
+            mailbox: true,
+            keep_days: 90,
+            smtp: None,
+            idempotency: IdempotencyConfig::default(),
+        }
     }
 }
 
@@ -129,38 +140,34 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     let write_message =
         Arc::new(WriteMessage { env: env.clone(), store: Arc::clone(&store), templates: Arc::clone(&templates) });
     let listener = Arc::new(Listener { write_message });
-    bus::start_consumer(&env, bus, events::GROUP, events::TOPICS, ConsumerConfig::default(), listener);
+    bus::start_consumer(&env, Arc::clone(&bus), events::GROUP, events::TOPICS, ConsumerConfig::default(), listener);
     start_forgetting(&env, Arc::clone(&store), config.keep_days);
 
-    let state = http::AppState::new(&env, Arc::clone(&store), templates, Idempotency::new(&env, database));
-    let router = http::router(state, config.mailbox && config.smtp.is_none());
+    let operations = Operations {
+        env: env.clone(),
+        service: "notification",
+        bus,
+        queue,
+        owner: Owner { groups: &[events::GROUP], queues: &[SEND_QUEUE] },
+        topic: None,
+        rebuild: None,
+    };
+    let idempotency = Idempotency::new(&env, database, config.idempotency);
+    let state = http::AppState::new(&env, Arc::clone(&store), templates, idempotency);
+    let router = http::router(state, config.mailbox && config.smtp.is_none()).merge(operations.router());
     let service = Service::assemble(&env, "notification", router, verifier)?;
     Ok(Running { service, store })
 }
 
-/// How often old messages are looked for, and how many go in one commit.
-const FORGET_INTERVAL: Duration = Duration::from_secs(3600);
+/// How many old messages go in one commit.
 const FORGET_BATCH: u32 = 500;
 
 fn start_forgetting(env: &Env, store: Arc<dyn NotificationStore>, keep_days: u16) {
     let kept = jiff::SignedDuration::from_hours(24 * i64::from(keep_days));
-    let task_env = env.clone();
-    env.spawn("forget-messages", async move {
-        loop {
-            let Ok(before) = task_env.now().checked_sub(kept) else { return };
-            let pause = match store.forget(before, FORGET_BATCH).await {
-                Ok(0) => FORGET_INTERVAL,
-                Ok(_) => Duration::from_millis(100),
-                Err(error) => {
-                    tracing::warn!(%error, "old messages stay for now");
-                    FORGET_INTERVAL
-                }
-            };
-            tokio::select! {
-                biased;
-                () = task_env.stopping() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+    let now = env.clone();
+    forget::start(env, "old messages", FORGET_BATCH as usize, move || {
+        let store = Arc::clone(&store);
+        let before = now.now().checked_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+        async move { Ok(usize::try_from(store.forget(before, FORGET_BATCH).await?).unwrap_or(usize::MAX)) }
     });
 }

@@ -19,6 +19,9 @@ pub struct Config {
     pub hold_margin_seconds: u32,
     /// How long a cart lives after its last change, in days.
     pub cart_idle_days: u32,
+    /// What all services do with idempotency keys.
+    #[serde(skip)]
+    pub idempotency: chassis::idempotency::IdempotencyConfig,
 }
 
 /// Tax rates in parts per million, contained in the prices.
@@ -100,6 +103,7 @@ impl Default for Config {
             pay_within_seconds: 15 * 60,
             hold_margin_seconds: 5 * 60,
             cart_idle_days: 30,
+            idempotency: chassis::idempotency::IdempotencyConfig::default(),
         }
     }
 }

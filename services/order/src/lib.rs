@@ -40,13 +40,14 @@ use chassis::{
     access::AccessError,
     bus::{self, Bus, ConsumerConfig},
     idempotency::Idempotency,
+    operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::Queue,
     service::Service,
     sqlite::{Location, OpenError},
     token::TokenVerifier,
 };
-use contracts::product::ProductApi;
+use contracts::{Event as _, order::OrderEvent, product::ProductApi};
 
 pub use crate::{
     config::{Config, ConfigError},
@@ -107,13 +108,22 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     let numbers = Arc::new(OrderNumbers::new(&env, Arc::clone(&orders)));
     let service = OrderService { env: env.clone(), config: Arc::new(config), carts, orders, product, numbers };
 
+    let operations = Operations {
+        env: env.clone(),
+        service: "order",
+        bus: Arc::clone(&bus),
+        queue: Arc::clone(&queue),
+        owner: Owner { groups: &[events::GROUP], queues: &[] },
+        topic: Some(OrderEvent::TOPIC),
+        rebuild: None,
+    };
     Relay { service: "order", database: store.database().clone(), bus: Arc::clone(&bus), queue }.start(&env);
     let saga = Arc::new(Saga { service: service.clone() });
     bus::start_consumer(&env, bus, events::GROUP, events::TOPICS, ConsumerConfig::default(), saga);
     service.start_timers();
 
-    let idempotency = Idempotency::new(&env, store.database().clone());
-    let router = http::router(http::AppState { service, idempotency });
+    let idempotency = Idempotency::new(&env, store.database().clone(), service.config.idempotency);
+    let router = http::router(http::AppState { service, idempotency }).merge(operations.router());
     let service = Service::assemble(&env, "order", router, verifier)?;
     Ok(Running { service, store })
 }

@@ -12,6 +12,7 @@ use chassis::{
     Env,
     access::AccessError,
     bus::{self, Bus, ConsumerConfig},
+    operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::{Queue, WorkerConfig},
     service::Service,
@@ -19,7 +20,7 @@ use chassis::{
     token::TokenVerifier,
     transport::{HttpTransport, HttpTransportConfig, TransportConfigError},
 };
-use contracts::{Event as _, order::OrderEvent};
+use contracts::{Event as _, order::OrderEvent, payment::PaymentEvent};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -161,10 +162,19 @@ pub fn build_with_providers(config: &Config, deps: Deps, providers: Providers) -
     queue.start_worker(&env, PROVIDER_CALLS, worker_config(config), Arc::new(worker));
     let follow_order =
         FollowOrder { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), inquiries };
+    let operations = Operations {
+        env: env.clone(),
+        service: "payment",
+        bus: Arc::clone(&bus),
+        queue,
+        owner: Owner { groups: &[CONSUMER], queues: &[PROVIDER_CALLS] },
+        topic: Some(PaymentEvent::TOPIC),
+        rebuild: None,
+    };
     bus::start_consumer(&env, bus, CONSUMER, &[OrderEvent::TOPIC], ConsumerConfig::default(), Arc::new(follow_order));
 
     let webhooks = TakeWebhook { env: env.clone(), store: Arc::clone(&store), providers, inquiries };
-    let router = http::router(http::AppState { store: Arc::clone(&store), webhooks });
+    let router = http::router(http::AppState { store: Arc::clone(&store), webhooks }).merge(operations.router());
     let service = Service::assemble(&env, "payment", router, verifier)?;
     Ok(Running { service, store })
 }

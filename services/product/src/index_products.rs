@@ -12,8 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use chassis::{
-    Env,
+    Env, StoreError,
     bus::{ConsumeError, Consumer},
+    operations::rebuild::{Progress, Rebuild},
 };
 use contracts::{
     Envelope, Event as _,
@@ -45,8 +46,8 @@ enum Task {
     Product(ProductId, oneshot::Sender<()>),
     /// A category has another name or place.
     Category(String),
-    /// Make the index again.
-    Rebuild,
+    /// Make the index again; answered when it is there.
+    Rebuild(Arc<Progress>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// The way to the index.
@@ -69,7 +70,22 @@ impl IndexFeed {
 
     /// Has the index made again, in the background.
     pub async fn rebuild(&self) {
-        let _ = self.tasks.send(Task::Rebuild).await;
+        let (sender, _) = oneshot::channel();
+        let _ = self.tasks.send(Task::Rebuild(Arc::default(), sender)).await;
+    }
+}
+
+#[async_trait]
+impl Rebuild for IndexFeed {
+    fn name(&self) -> &'static str {
+        "search"
+    }
+
+    async fn run(&self, progress: Arc<Progress>) -> Result<(), StoreError> {
+        let stopping = || StoreError::Unavailable("the search index is stopping".to_owned());
+        let (sender, receiver) = oneshot::channel();
+        self.tasks.send(Task::Rebuild(progress, sender)).await.map_err(|_| stopping())?;
+        receiver.await.map_err(|_| stopping())?
     }
 }
 
@@ -106,10 +122,21 @@ pub(crate) fn start(
     IndexFeed { tasks: sender }
 }
 
+/// Makes the index of a stopped shop again.
+pub async fn rebuild(
+    env: &Env,
+    store: Arc<dyn ProductStore>,
+    search: SearchIndex,
+    progress: &Progress,
+) -> Result<(), CatalogueError> {
+    let indexer = Indexer { env: env.clone(), store, search: Arc::new(search), searchable: Arc::default() };
+    indexer.rebuild(progress).await
+}
+
 impl Indexer {
     async fn run(self, mut tasks: mpsc::Receiver<Task>) {
         if self.search.needs_rebuild() {
-            self.report(self.rebuild().await, "the search index could not be made");
+            self.report(self.rebuild(&Progress::default()).await, "the search index could not be made");
         }
         let mut batch = Vec::with_capacity(BATCH_LEN);
         loop {
@@ -140,7 +167,7 @@ impl Indexer {
 
     async fn handle(&self, batch: impl Iterator<Item = Task>) {
         let (mut ids, mut waiting) = (BTreeSet::new(), Vec::new());
-        let (mut categories, mut rebuild) = (Vec::new(), false);
+        let (mut categories, mut rebuilds) = (Vec::new(), Vec::new());
         for task in batch {
             match task {
                 Task::Product(id, sender) => {
@@ -148,7 +175,7 @@ impl Indexer {
                     waiting.push(sender);
                 }
                 Task::Category(handle) => categories.push(handle),
-                Task::Rebuild => rebuild = true,
+                Task::Rebuild(progress, sender) => rebuilds.push((progress, sender)),
             }
         }
         let applied = self.index(ids.into_iter().collect(), false).await;
@@ -161,8 +188,11 @@ impl Indexer {
         for handle in categories {
             self.report(self.index_category(handle).await, "products of a changed category could not be indexed");
         }
-        if rebuild {
-            self.report(self.rebuild().await, "the search index could not be made again");
+        for (progress, sender) in rebuilds {
+            let made = self.rebuild(&progress).await;
+            // Who asked may not wait for it.
+            let _ = sender.send(made.as_ref().copied().map_err(|error| StoreError::Unavailable(error.to_string())));
+            self.report(made, "the search index could not be made again");
         }
     }
 
@@ -210,17 +240,18 @@ impl Indexer {
         }
     }
 
-    async fn rebuild(&self) -> Result<(), CatalogueError> {
-        let search = Arc::clone(&self.search);
-        self.blocking(move || search.clear()).await?;
+    /// Makes the index again beside the one that is searched, which stays if the process stops before the end.
+    async fn rebuild(&self, progress: &Progress) -> Result<(), CatalogueError> {
+        progress.expect(self.store.count().await?);
         let shelves = Shelves::read(self.store.as_ref()).await?;
-        let (mut after, mut products) = (None, 0);
+        let search = Arc::clone(&self.search);
+        let mut rebuilding = self.env.blocking(move || search.begin_rebuild()).await??;
+        let mut after = None;
         while !self.env.is_stopping() {
             let page = self.store.list_all(after, REBUILD_LEN).await?;
             let Some((last, _)) = page.last() else {
-                let search = Arc::clone(&self.search);
-                tracing::info!(products, "the search index is complete");
-                return self.blocking(move || search.finish_rebuild()).await;
+                tracing::info!(products = progress.done(), "the search index is complete");
+                return self.blocking(move || rebuilding.finish()).await;
             };
             after = Some(last.id);
             let active: Vec<IndexedProduct> = page
@@ -228,11 +259,12 @@ impl Indexer {
                 .filter(|(product, _)| on_sale(product.status))
                 .map(|stocked| shelves.index(stocked))
                 .collect();
-            products += active.len();
-            let search = Arc::clone(&self.search);
-            self.blocking(move || search.apply(active)).await?;
+            let added = move || rebuilding.add(&active).map(|()| rebuilding);
+            rebuilding = self.env.blocking(added).await??;
+            self.searchable.fetch_add(1, Ordering::AcqRel);
+            progress.advance(page.len() as u64);
         }
-        Ok(())
+        Err(CatalogueError::Store(StoreError::Unavailable("the process stops".to_owned())))
     }
 
     /// Runs a change of the index, which waits for the disk.

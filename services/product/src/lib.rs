@@ -10,7 +10,8 @@ use chassis::{
     Env,
     access::AccessError,
     bus::{self, Bus, ConsumerConfig},
-    idempotency::Idempotency,
+    idempotency::{Idempotency, IdempotencyConfig},
+    operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::Queue,
     service::Service,
@@ -55,10 +56,19 @@ pub use service::ProductService;
 use search::{SearchError, SearchIndex};
 use store::{ProductStore, sqlite::SqliteProductStore};
 
-/// The settings of this service; there are none yet.
+/// The settings of this service; there are none of its own yet.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {}
+pub struct Config {
+    /// What all services do with idempotency keys.
+    #[serde(skip)]
+    pub idempotency: IdempotencyConfig,
+}
+
+/// Who moves stock for orders, on the bus.
+const STOCK_GROUP: &str = "product-stock";
+/// Who keeps the search index current, on the bus.
+const SEARCH_GROUP: &str = "product-search";
 
 /// What the service runs on.
 pub struct Deps {
@@ -105,7 +115,7 @@ pub enum BuildError {
 /// Opens the store and the index and starts the relay, the consumers and the timers. An index that is new
 /// or cannot be used is made in the background.
 pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
-    let Config {} = config;
+    let Config { idempotency } = config;
     let Deps { env, location, search_path, bus, queue, verifier } = deps;
     let sqlite = SqliteProductStore::open(&location)?;
     let database = sqlite.database().clone();
@@ -115,7 +125,17 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     let feed = index_products::start(&env, Arc::clone(&store), Arc::clone(&search), Arc::clone(&searchable));
     let product = Arc::new(ProductService::new(&env, Arc::clone(&store), search, feed.clone(), searchable));
 
-    let router = http::router(Arc::clone(&product), Idempotency::new(&env, database.clone()));
+    let operations = Operations {
+        env: env.clone(),
+        service: "product",
+        bus: Arc::clone(&bus),
+        queue: Arc::clone(&queue),
+        owner: Owner { groups: &[STOCK_GROUP, SEARCH_GROUP], queues: &[] },
+        topic: Some(ProductEvent::TOPIC),
+        rebuild: Some(Arc::new(feed.clone())),
+    };
+    let idempotency = Idempotency::new(&env, database.clone(), idempotency);
+    let router = http::router(Arc::clone(&product), idempotency).merge(operations.router());
     let service = Service::assemble(&env, "product", router, verifier)?;
 
     Relay { service: "product", database, bus: Arc::clone(&bus), queue }.start(&env);
@@ -123,10 +143,10 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
     let start = |group, topics, consumer| {
         bus::start_consumer(&env, Arc::clone(&bus), group, topics, ConsumerConfig::default(), consumer);
     };
-    start("product-stock", &[OrderEvent::TOPIC], Arc::new(orders));
-    start("product-search", &[ProductEvent::TOPIC], Arc::new(feed));
+    start(STOCK_GROUP, &[OrderEvent::TOPIC], Arc::new(orders));
+    start(SEARCH_GROUP, &[ProductEvent::TOPIC], Arc::new(feed));
     env.spawn("expire-holds", settle_order::expire_holds(env.clone(), Arc::clone(&store)));
-    env.spawn("forget-ended-holds", settle_order::forget_ended_holds(env.clone(), Arc::clone(&store)));
+    settle_order::start_forgetting(&env, Arc::clone(&store));
     Ok(Running { service, api: Arc::clone(&product) as _, product, store })
 }
 

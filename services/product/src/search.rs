@@ -28,6 +28,7 @@ use tantivy::{
     index::{IndexSortByField, Order},
 };
 
+pub use self::write::Rebuilding;
 use self::{
     cursor::Position,
     plan::{Reader, Reading},
@@ -208,7 +209,7 @@ impl SearchIndex {
         Ok(Self { index, fields, reader, snapshot, writer })
     }
 
-    /// True until [`SearchIndex::finish_rebuild`]: the index is new, or was being made when the process ended.
+    /// True until [`Rebuilding::finish`]: the index is new, or was never made to its end.
     pub fn needs_rebuild(&self) -> bool {
         !self.writer().progress().complete
     }

@@ -6,22 +6,25 @@ use async_trait::async_trait;
 use chassis::{
     Env, StoreError,
     bus::{ConsumeError, Consumer},
+    forget,
 };
 use contracts::{
     Envelope, Event as _,
-    order::{OrderEnded, OrderEvent},
+    order::{OrderEnded, OrderEvent, OrderId, RestockLine},
     product::ReserveLine,
 };
 use jiff::Timestamp;
 
-use crate::store::{CommitStock, EndOrder, ProductStore, Stamp};
+use crate::{
+    stock::MovementKind,
+    store::{CommitStock, EndOrder, ProductStore, Restock, Stamp},
+};
 
 /// Holds that lapse in one commit.
 const EXPIRE_LEN: u32 = 200;
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 /// Ended holds are remembered for longer than any event about their orders can be late.
 const ENDED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-const FORGET_INTERVAL: Duration = Duration::from_secs(3600);
 /// Ended holds forgotten in one commit.
 const FORGET_LEN: u32 = 500;
 
@@ -51,23 +54,29 @@ impl Consumer for OrderConsumer {
             Some(OrderEvent::Rejected(ended) | OrderEvent::Expired(ended) | OrderEvent::Cancelled(ended)) => {
                 self.end(ended).await?;
             }
-            Some(OrderEvent::RefundRequested(refund)) if !refund.restock.is_empty() => {
-                let stamp = self.stamp(refund.order_id);
-                self.store.restock(refund.order_id, refund.restock, envelope.clone(), stamp).await?;
+            Some(OrderEvent::RefundRequested(refund)) => {
+                let cause = format!("refund {}", refund.refund_id);
+                self.restock(refund.order_id, cause, MovementKind::Return, refund.restock, envelope).await?;
+            }
+            Some(OrderEvent::LinesCancelled(cancelled)) => {
+                let (id, cause) = (cancelled.order.order_id, format!("cancellation {}", cancelled.cancellation_id));
+                self.restock(id, cause, MovementKind::Cancellation, cancelled.restock, envelope).await?;
+            }
+            Some(OrderEvent::ReturnReceived(received)) => {
+                let cause = format!("return {}/{}", received.return_id, received.receipt);
+                let id = received.order.order_id;
+                self.restock(id, cause, MovementKind::Return, received.restock, envelope).await?;
             }
             Some(
                 OrderEvent::Placed(_)
-                | OrderEvent::RefundRequested(_)
                 | OrderEvent::Refunded(_)
                 | OrderEvent::AwaitingPayment(_)
                 | OrderEvent::PaymentMethodGiven(_)
                 | OrderEvent::Shipped(_)
                 | OrderEvent::Delivered(_)
-                | OrderEvent::LinesCancelled(_)
                 | OrderEvent::ReturnRequested(_)
                 | OrderEvent::ReturnApproved(_)
-                | OrderEvent::ReturnRejected(_)
-                | OrderEvent::ReturnReceived(_),
+                | OrderEvent::ReturnRejected(_),
             )
             | None => {}
         }
@@ -82,7 +91,22 @@ impl OrderConsumer {
         self.store.end_order(end, self.stamp(order.order_id)).await
     }
 
-    fn stamp(&self, order_id: contracts::order::OrderId) -> Stamp {
+    async fn restock(
+        &self,
+        order_id: OrderId,
+        cause: String,
+        kind: MovementKind,
+        lines: Vec<RestockLine>,
+        event: &Envelope,
+    ) -> Result<(), StoreError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let restock = Restock { order_id, cause, kind, lines, event: event.clone() };
+        self.store.restock(restock, self.stamp(order_id)).await
+    }
+
+    fn stamp(&self, order_id: OrderId) -> Stamp {
         Stamp::new(&self.env, order_id.to_string())
     }
 }
@@ -108,22 +132,12 @@ pub(crate) async fn expire_holds(env: Env, store: Arc<dyn ProductStore>) {
     }
 }
 
-/// Forgets holds that ended long ago, until the process stops.
-pub(crate) async fn forget_ended_holds(env: Env, store: Arc<dyn ProductStore>) {
-    loop {
-        let before = env.now().checked_sub(ENDED_KEPT).unwrap_or(Timestamp::MIN);
-        let pause = match store.forget_ended(before, FORGET_LEN).await {
-            Ok(forgotten) if forgotten == FORGET_LEN as usize => Duration::from_millis(100),
-            Ok(_) => FORGET_INTERVAL,
-            Err(error) => {
-                tracing::warn!(%error, "holds that ended long ago stay for now");
-                FORGET_INTERVAL
-            }
-        };
-        tokio::select! {
-            biased;
-            () = env.stopping() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+/// Forgets holds that ended long ago.
+pub(crate) fn start_forgetting(env: &Env, store: Arc<dyn ProductStore>) {
+    let now = env.clone();
+    forget::start(env, "holds that ended long ago", FORGET_LEN as usize, move || {
+        let store = Arc::clone(&store);
+        let before = now.now().checked_sub(ENDED_KEPT).unwrap_or(Timestamp::MIN);
+        async move { store.forget_ended(before, FORGET_LEN).await }
+    });
 }

@@ -25,7 +25,7 @@ use crate::{
     category::Category,
     product::{Product, ProductStatus},
     revision::Revision,
-    stock::{Adjustment, Movement, StockLevel, StockRefusal},
+    stock::{Adjustment, Movement, MovementKind, StockLevel, StockRefusal},
     view::StockView,
 };
 
@@ -255,6 +255,21 @@ pub struct EndOrder {
     pub restock: bool,
 }
 
+/// Units of an order come back.
+#[derive(Debug, Clone)]
+pub struct Restock {
+    /// The order.
+    pub order_id: OrderId,
+    /// What for, and which one: `refund ref_…`. Units come back once for each.
+    pub cause: String,
+    /// How the ledger calls it.
+    pub kind: MovementKind,
+    /// What comes back.
+    pub lines: Vec<RestockLine>,
+    /// What says so.
+    pub event: Envelope,
+}
+
 /// Why a category was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum CategoryError {
@@ -298,6 +313,8 @@ pub trait ProductStore: Send + Sync {
     async fn views(&self, ids: Vec<ProductId>) -> Result<Vec<String>, StoreError>;
     /// All products of whatever status, in id order.
     async fn list_all(&self, after: Option<ProductId>, limit: u32) -> Result<Vec<Stocked>, StoreError>;
+    /// How many products there are, of whatever status.
+    async fn count(&self) -> Result<u64, StoreError>;
     /// One page of products.
     async fn list(&self, query: ListQuery) -> Result<Vec<Listed>, StoreError>;
 
@@ -328,14 +345,9 @@ pub trait ProductStore: Send + Sync {
     async fn commit(&self, commit: CommitStock, stamp: Stamp) -> Result<(), StoreError>;
     /// Gives back what an ended order held or, if `restock`, took.
     async fn end_order(&self, end: EndOrder, stamp: Stamp) -> Result<(), StoreError>;
-    /// Puts refunded units back on the shelf, once per event.
-    async fn restock(
-        &self,
-        order_id: OrderId,
-        lines: Vec<RestockLine>,
-        cause: Envelope,
-        stamp: Stamp,
-    ) -> Result<(), StoreError>;
+    /// Puts units of an order back on the shelf, once per cause, and over all causes never more than the order took.
+    /// Should it not have taken them yet, they come back when it does.
+    async fn restock(&self, restock: Restock, stamp: Stamp) -> Result<(), StoreError>;
     /// Lets holds lapse that are due, at most `limit`; says how many.
     async fn expire(&self, limit: u32, stamp: Stamp) -> Result<usize, StoreError>;
     /// Forgets holds that were given back or lapsed before `before`, at most `limit`; says how many.

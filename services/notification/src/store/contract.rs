@@ -73,7 +73,7 @@ async fn requeues_with_the_answer(store: Arc<dyn NotificationStore>) {
     let again = dead.clone().resend(EventId::from(uuid::Uuid::from_u128(77)), second(6)).unwrap();
     let key = idempotency::IdempotencyKey { scope: "s".to_owned(), key: "k".to_owned(), request_hash: [0; 32] };
     let answer = idempotency::Answer { status: 202, location: None, etag: None, body: b"{}".to_vec() };
-    let record = idempotency::Record { key, answer, expires_at: second(1_000_000) };
+    let record = idempotency::Record { key, answer, at: second(6), expires_at: second(1_000_000) };
     assert!(store.requeue(&dead, &again, Some(record.clone())).await.unwrap());
     assert!(!store.requeue(&dead, &again, None).await.unwrap(), "the state moved on");
     let dead_again = again.clone().failed("550", true, second(7));

@@ -91,7 +91,7 @@ impl<S: CartStore + OrderStore> Bench<S> {
     fn record(&self, key: &str) -> Record {
         let key = IdempotencyKey { scope: "s".to_owned(), key: key.to_owned(), request_hash: [0; 32] };
         let answer = Answer { status: 201, location: None, etag: None, body: b"{}".to_vec() };
-        Record { key, answer, expires_at: at(5000) }
+        Record { key, answer, at: at(0), expires_at: at(5000) }
     }
 
     fn origin(&self, seconds: i64) -> Origin {

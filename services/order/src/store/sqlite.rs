@@ -99,7 +99,7 @@ impl SqliteStore {
     }
 
     /// For the outbox relay and idempotency keys, which live in the same file.
-    pub(crate) fn database(&self) -> &Database {
+    pub fn database(&self) -> &Database {
         &self.database
     }
 }

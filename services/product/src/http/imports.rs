@@ -78,7 +78,8 @@ pub(super) async fn import(
 
 /// Make the search index again.
 ///
-/// In the background; searches find little until it is done.
+/// In the background; searches find what was there until it is done. `POST /v1/operations/product/rebuild` does the
+/// same and tells how far it is.
 #[utoipa::path(
     post, path = "/v1/search-index/rebuild", tag = "Operations", operation_id = "rebuild_search_index",
     responses((status = 202, description = "It has begun"), Problems),

@@ -1,6 +1,6 @@
 //! Changes of the index.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use contracts::product::ProductId;
 use jiff::Timestamp;
@@ -144,20 +144,17 @@ impl SearchIndex {
         self.reload()
     }
 
-    /// Takes everything out: the start of a rebuild.
-    pub fn clear(&self) -> Result<(), SearchError> {
-        let mut writer = self.writer();
-        let progress = Progress { complete: false, last_applied: None, ..writer.progress() };
-        writer.commit(&self.index, progress, |writer| writer.delete_all_documents().map(|_| ()))?;
-        drop(writer);
-        self.reload()
-    }
-
-    /// Notes that the index has all products: the end of a rebuild.
-    pub fn finish_rebuild(&self) -> Result<(), SearchError> {
-        let mut writer = self.writer();
-        let progress = Progress { complete: true, ..writer.progress() };
-        writer.commit(&self.index, progress, |_| Ok(()))
+    /// Begins to make the index again. Searches find what is there until the new one takes its place.
+    pub fn begin_rebuild(self: &Arc<Self>) -> Result<Rebuilding, SearchError> {
+        let mut kept = self.writer();
+        let writer = match kept.awake.take() {
+            Some(writer) => writer,
+            None => wake(&self.index)?,
+        };
+        writer.delete_all_documents()?;
+        let progress = Progress { last_applied: None, ..kept.progress() };
+        drop(kept);
+        Ok(Rebuilding { search: Arc::clone(self), writer, progress })
     }
 
     /// Lets go of the writer and its memory if nothing was written since the last call, after merges
@@ -193,6 +190,42 @@ impl SearchIndex {
             }
         }
         Ok(None)
+    }
+}
+
+/// An index in the making. Nothing else can write meanwhile; dropped unfinished, it leaves the old one as it was.
+pub struct Rebuilding {
+    search: Arc<SearchIndex>,
+    writer: IndexWriter,
+    progress: Progress,
+}
+
+impl Rebuilding {
+    /// Adds products, none of which was added before.
+    pub fn add(&mut self, products: &[IndexedProduct]) -> Result<(), SearchError> {
+        for product in products {
+            self.progress.last_applied = self.progress.last_applied.max(Some(product.changed_at));
+            self.writer.add_document(self.search.fields.document(product))?;
+        }
+        // In place of an index that was never complete, anything is better than nothing.
+        if self.progress.complete { Ok(()) } else { self.commit() }
+    }
+
+    /// Puts the index in the place of the old one, in one step.
+    pub fn finish(mut self) -> Result<(), SearchError> {
+        self.progress.complete = true;
+        self.commit()?;
+        let Self { search, writer, progress } = self;
+        let mut kept = search.writer();
+        *kept = Writer { awake: Some(writer), used: true, progress };
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), SearchError> {
+        let mut commit = self.writer.prepare_commit()?;
+        commit.set_payload(&serde_json::to_string(&self.progress).unwrap_or_default());
+        commit.commit()?;
+        self.search.reload()
     }
 }
 

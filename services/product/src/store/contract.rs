@@ -6,18 +6,21 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{Env, env::ManualClock};
 use contracts::{
-    Currency, Locale, LocalizedText, Money,
+    Currency, Event as _, Locale, LocalizedText, Money,
+    order::{OrderEvent, OrderId, RefundRequested, RestockLine},
     product::{
         ProductError, QuoteRequest, Reservation, ReservationId, ReserveLine, ReserveRequest, VariantId, VariantRef,
     },
 };
 
 use super::{
-    CommitStock, EndOrder, ProductKey, ProductStore, ReserveError, SaveBatch, SaveOutcome, SaveRefusal, Stamp, Stocked,
+    CommitStock, EndOrder, ProductKey, ProductStore, ReserveError, Restock, SaveBatch, SaveOutcome, SaveRefusal, Stamp,
+    Stocked,
 };
 use crate::{
     product::{Price, ProductInput, ProductOption, ProductStatus, VariantInput},
     revision::{Origin, Revision, Wanted, revise},
+    stock::MovementKind,
 };
 
 pub mod catalogue;
@@ -45,8 +48,9 @@ macro_rules! product_store_contract {
         ]);
         $crate::product_store_contract!(@ $open, settling: [
             confirmed_orders_take_what_they_held, a_lapsed_hold_takes_stock_anew, a_lapsed_hold_that_is_sold_fails,
-            an_unknown_hold_takes_stock, ended_orders_give_back_once, returns_are_not_put_back_twice,
-            expiry_races_commit, ended_holds_are_forgotten, backorder_can_be_ended_while_units_are_owed,
+            an_unknown_hold_takes_stock, ended_orders_give_back_once, units_come_back_once_per_cause,
+            no_order_gives_back_more_than_it_took, the_order_of_events_does_not_matter,
+            a_lapsed_hold_races_the_next_buyer, expiry_races_commit, ended_holds_are_forgotten, backorder_can_be_ended_while_units_are_owed,
         ]);
     };
     (@ $open:expr, $module:ident: [$($name:ident),* $(,)?]) => {
@@ -149,6 +153,18 @@ impl Shop {
     pub async fn end(&self, commit: &CommitStock, restock: bool) {
         let end = EndOrder { reservation_id: commit.reservation_id, order_id: commit.order_id, restock };
         self.store.end_order(end, self.stamp()).await.unwrap();
+    }
+
+    /// Units of an order come back for `cause`, which a new event says.
+    pub fn restock(&self, order_id: OrderId, cause: &str, kind: MovementKind, lines: &[(VariantId, i64)]) -> Restock {
+        let line =
+            |(variant_id, quantity): &(VariantId, i64)| RestockLine { variant_id: *variant_id, quantity: *quantity };
+        let lines: Vec<RestockLine> = lines.iter().map(line).collect();
+        let amount = Money::new(1, Currency::KRW);
+        let (refund_id, reason, restock) = (self.env.new_id(), String::new(), lines.clone());
+        let event = OrderEvent::RefundRequested(RefundRequested { order_id, refund_id, amount, reason, restock });
+        let event = event.seal(self.env.new_id(), order_id.to_string(), self.env.now(), None).unwrap();
+        Restock { order_id, cause: cause.to_owned(), kind, lines, event }
     }
 
     /// Lets all holds lapse.

@@ -14,17 +14,15 @@ use chassis::{
     idempotency::{self, Receipt, Record},
     sqlite::{Database, Location, OpenError},
 };
-use contracts::{
-    event::Envelope,
-    order::{OrderId, RestockLine},
-    product::{ProductId, QuoteRequest, Reservation, ReservationId, ReserveRequest, VariantId, VariantQuote},
+use contracts::product::{
+    ProductId, QuoteRequest, Reservation, ReservationId, ReserveRequest, VariantId, VariantQuote,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
     AdjustError, AdjustStock, CategoryError, CommitStock, EndOrder, ListQuery, Listed, ProductKey, ProductStore,
-    ReserveError, SaveBatch, SaveOutcome, Stamp, Stocked, StoredView,
+    ReserveError, Restock, SaveBatch, SaveOutcome, Stamp, Stocked, StoredView,
 };
 use crate::{
     category::Category,
@@ -140,6 +138,10 @@ impl ProductStore for SqliteProductStore {
         self.database.scan(move |connection| products::list_all(connection, after, limit)).await
     }
 
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.database.scan(products::count).await
+    }
+
     async fn list(&self, query: ListQuery) -> Result<Vec<Listed>, StoreError> {
         self.database.read(move |connection| listing::list(connection, &query)).await
     }
@@ -190,14 +192,8 @@ impl ProductStore for SqliteProductStore {
         self.change(move |transaction| settling::end_order(transaction, &end, &mut stamp)).await
     }
 
-    async fn restock(
-        &self,
-        order_id: OrderId,
-        lines: Vec<RestockLine>,
-        cause: Envelope,
-        mut stamp: Stamp,
-    ) -> Result<(), StoreError> {
-        self.change(move |transaction| settling::restock(transaction, order_id, &lines, &cause, &mut stamp)).await
+    async fn restock(&self, restock: Restock, mut stamp: Stamp) -> Result<(), StoreError> {
+        self.change(move |transaction| settling::restock(transaction, &restock, &mut stamp)).await
     }
 
     async fn expire(&self, limit: u32, mut stamp: Stamp) -> Result<usize, StoreError> {

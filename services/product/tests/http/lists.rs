@@ -73,8 +73,19 @@ async fn the_index_can_be_made_again() {
     let rebuild = shop.staff("POST", "/v1/search-index/rebuild", &[], &Value::Null).await;
     assert_eq!(rebuild.status, StatusCode::ACCEPTED);
     shop.eventually("/v1/products?q=earbuds", found).await;
-    let customer = shop.call(Some(&shop.customer), "POST", "/v1/search-index/rebuild", &[], &Value::Null).await;
-    assert_eq!(customer.status, StatusCode::FORBIDDEN);
+    let rebuild = shop.staff("POST", "/v1/operations/product/rebuild", &[], &Value::Null).await;
+    assert_eq!((rebuild.status, &rebuild.body["name"]), (StatusCode::ACCEPTED, &json!("search")));
+    let ended = |body: &Value| body["running"] == json!(false);
+    let state = shop.eventually("/v1/operations/product/rebuild", ended).await;
+    assert_eq!((&state["done"], &state["total"], &state["failed"]), (&json!(1), &json!(1), &json!(false)));
+    shop.eventually("/v1/products?q=earbuds", found).await;
+    for path in ["/v1/search-index/rebuild", "/v1/operations/product/rebuild"] {
+        let customer = shop.call(Some(&shop.customer), "POST", path, &[], &Value::Null).await;
+        assert_eq!(customer.status, StatusCode::FORBIDDEN);
+    }
+    let events = shop.staff_get("/v1/operations/product/events?type=product.changed").await;
+    assert_eq!(events.body["items"][0]["source"], "/jangteo/product");
+    assert_eq!(shop.staff_get("/v1/operations/product/dead-letters").await.body["items"], json!([]));
 }
 
 #[tokio::test]

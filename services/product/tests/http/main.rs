@@ -127,7 +127,7 @@ impl Shop {
     }
 
     /// Says that something happened to the order of this reservation.
-    async fn order(&self, request: &ReserveRequest, event: fn(OrderSnapshot) -> OrderEvent) {
+    async fn order(&self, request: &ReserveRequest, event: impl FnOnce(OrderSnapshot) -> OrderEvent) {
         let zero = Money::zero(Currency::KRW);
         let order = OrderSnapshot {
             order_id: contracts::order::OrderId::from_uuid(request.reservation_id.as_uuid()),

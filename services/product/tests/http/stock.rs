@@ -1,6 +1,8 @@
 //! Stock, and what orders do to it.
 
-use contracts::order::{OrderConfirmed, OrderEnded, OrderEvent};
+use contracts::order::{
+    CancellationId, OrderConfirmed, OrderEnded, OrderEvent, OrderLinesCancelled, OrderReturn, RestockLine, ReturnId,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -64,4 +66,74 @@ async fn orders_move_stock() {
     .await;
     shop.eventually(&path, level(5, 0)).await;
     assert!(shop.running.store.verify().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn units_of_an_order_come_back_for_whatever_reason_and_never_more_than_it_took() {
+    let shop = Shop::open().await;
+    let id = variant_id(&shop.create("a", 5).await);
+    let path = format!("/v1/variants/{id}/stock");
+    let on_hand = |on_hand: i64| move |body: &Value| body["on_hand"] == json!(on_hand);
+    let bought = shop.reserve(&id, 4).await.unwrap();
+    shop.order(&bought, |order| OrderEvent::Confirmed(OrderConfirmed { order })).await;
+    shop.eventually(&path, on_hand(1)).await;
+    let variant_id = id.parse().unwrap();
+    let units = move |quantity| vec![RestockLine { variant_id, quantity }];
+    let cancelled = |number: u128, quantity| {
+        move |order| {
+            let cancellation_id = CancellationId::from_uuid(uuid::Uuid::from_u128(number));
+            let (lines, restock) = (Vec::new(), units(quantity));
+            let reason = String::new();
+            OrderEvent::LinesCancelled(OrderLinesCancelled { order, cancellation_id, reason, lines, restock })
+        }
+    };
+    let received = |receipt: u32, quantity| {
+        move |order| {
+            let return_id = ReturnId::from_uuid(uuid::Uuid::from_u128(7));
+            let (lines, restock, reason) = (Vec::new(), units(quantity), String::new());
+            OrderEvent::ReturnReceived(OrderReturn { order, return_id, reason, lines, restock, receipt })
+        }
+    };
+    shop.order(&bought, cancelled(1, 1)).await;
+    shop.order(&bought, cancelled(1, 1)).await;
+    shop.order(&bought, received(1, 1)).await;
+    shop.order(&bought, received(1, 1)).await;
+    shop.order(&bought, received(2, 1)).await;
+    shop.eventually(&path, on_hand(4)).await;
+    // The last unit, however often it is said.
+    shop.order(&bought, cancelled(2, 2)).await;
+    shop.order(&bought, received(3, 3)).await;
+    shop.order(&bought, |order| OrderEvent::Cancelled(OrderEnded { order, reason: String::new(), restock: true }))
+        .await;
+    let last = shop.reserve(&id, 1).await.unwrap();
+    shop.order(&last, |order| OrderEvent::Confirmed(OrderConfirmed { order })).await;
+    shop.eventually(&path, on_hand(4)).await;
+    let movements = shop.staff_get(&format!("/v1/variants/{id}/stock-movements")).await;
+    let kinds: Vec<_> = movements.body["items"].as_array().unwrap().iter().map(|m| m["kind"].clone()).collect();
+    assert_eq!(kinds, ["sale", "cancellation", "return", "return", "cancellation", "sale", "count"]);
+    assert!(shop.running.store.verify().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_adjustment_is_refused_the_same_again() {
+    let shop = Shop::open().await;
+    let id = variant_id(&shop.create("a", 5).await);
+    let path = format!("/v1/variants/{id}/stock-adjustments");
+    let hold = shop.reserve(&id, 4).await.unwrap();
+    let wanted = json!({"count": 1, "reason": "counted"});
+    let key = [("idempotency-key", "count-1")];
+    let first = shop.staff("POST", &path, &key, &wanted).await;
+    assert_eq!((first.status, first.replayed), (StatusCode::CONFLICT, false), "{}", first.body);
+    shop.order(&hold, |order| OrderEvent::Rejected(OrderEnded { order, reason: String::new(), restock: false })).await;
+    shop.eventually(&format!("/v1/variants/{id}/stock"), |body| body["reserved"] == json!(0)).await;
+    let again = shop.staff("POST", &path, &key, &wanted).await;
+    assert_eq!((again.status, again.replayed, &again.body), (StatusCode::CONFLICT, true, &first.body));
+    let anew = shop.staff("POST", &path, &[("idempotency-key", "count-2")], &wanted).await;
+    assert_eq!((anew.status, &anew.body["on_hand"]), (StatusCode::CREATED, &json!(1)));
+    let missing =
+        format!("/v1/variants/{}/stock-adjustments", contracts::product::VariantId::from_uuid(uuid::Uuid::nil()));
+    for replayed in [false, true] {
+        let answer = shop.staff("POST", &missing, &key, &wanted).await;
+        assert_eq!((answer.status, answer.replayed), (StatusCode::NOT_FOUND, replayed));
+    }
 }

@@ -1,6 +1,6 @@
 //! Order, filters, pages, versions, and what happens to an index that cannot be used.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 use contracts::{Currency, Money};
 use product_service::search::{IndexedProduct, SearchError, SearchIndex, SearchQuery, Sort};
@@ -180,11 +180,9 @@ fn any_text_is_answered() {
 fn a_folder_is_opened_again_with_everything_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("search");
-    let index = SearchIndex::open(Some(&path)).unwrap();
+    let index = Arc::new(SearchIndex::open(Some(&path)).unwrap());
     assert!(index.needs_rebuild(), "a new index is empty");
-    index.clear().unwrap();
-    index.apply((0..20).map(|number| product(number, "컵", "")).collect()).unwrap();
-    index.finish_rebuild().unwrap();
+    rebuild(&index, 0..20);
     assert!(index.is_awake());
     index.rest().unwrap();
     assert!(index.is_awake(), "it was used just now");
@@ -200,24 +198,67 @@ fn a_folder_is_opened_again_with_everything_in_it() {
     assert_eq!(index.len(), 21);
 }
 
+fn rebuild(index: &Arc<SearchIndex>, numbers: std::ops::Range<usize>) {
+    let mut rebuilding = index.begin_rebuild().unwrap();
+    for number in numbers {
+        rebuilding.add(&[product(number, "컵", "")]).unwrap();
+    }
+    rebuilding.finish().unwrap();
+}
+
 #[test]
-fn an_interrupted_rebuild_is_noticed() {
+fn searches_find_the_old_index_until_the_new_one_is_complete() {
     let folder = tempfile::tempdir().unwrap();
-    let index = SearchIndex::open(Some(folder.path())).unwrap();
-    index.finish_rebuild().unwrap();
-    index.clear().unwrap();
-    index.apply(vec![product(1, "컵", "")]).unwrap();
+    let query = SearchQuery { limit: 100, ..SearchQuery::new("컵", Currency::KRW) };
+    let index = Arc::new(SearchIndex::open(Some(folder.path())).unwrap());
+    rebuild(&index, 0..30);
+    index.remove(&[id(29)]).unwrap();
+    let old: Vec<u64> = (0..29).rev().collect();
+    let mut rebuilding = index.begin_rebuild().unwrap();
+    for number in 10..50 {
+        rebuilding.add(&[product(number, "컵", "")]).unwrap();
+        assert_eq!(numbers(&index, &query), old);
+    }
+    assert!(index.apply(vec![product(99, "컵", "")]).is_err(), "nobody else writes meanwhile");
+    rebuilding.finish().unwrap();
+    let new: Vec<u64> = (10..50).rev().collect();
+    assert_eq!(numbers(&index, &query), new);
+    index.apply(vec![product(50, "컵", "")]).unwrap();
     drop(index);
-    assert!(SearchIndex::open(Some(folder.path())).unwrap().needs_rebuild());
+    let index = SearchIndex::open(Some(folder.path())).unwrap();
+    assert!(!index.needs_rebuild());
+    assert_eq!(numbers(&index, &query), (10..51).rev().collect::<Vec<u64>>());
+}
+
+#[test]
+fn an_interrupted_rebuild_leaves_the_old_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = SearchQuery::new("컵", Currency::KRW);
+    let index = Arc::new(SearchIndex::open(Some(folder.path())).unwrap());
+    let mut first = index.begin_rebuild().unwrap();
+    first.add(&[product(1, "컵", ""), product(2, "컵", "")]).unwrap();
+    assert_eq!(numbers(&index, &query), [2, 1], "where nothing was, it shows at once");
+    drop(first);
+    assert!(index.needs_rebuild(), "the first one was not made to its end");
+    rebuild(&index, 1..3);
+
+    let mut second = index.begin_rebuild().unwrap();
+    second.add(&[product(3, "컵", "")]).unwrap();
+    drop(second);
+    assert!(!index.needs_rebuild());
+    assert_eq!(numbers(&index, &query), [2, 1]);
+    index.apply(vec![product(4, "컵", "")]).unwrap();
+    assert_eq!(numbers(&index, &query), [4, 2, 1], "what was dropped does not come along later");
+    drop(index);
+    assert!(!SearchIndex::open(Some(folder.path())).unwrap().needs_rebuild());
 }
 
 #[test]
 fn a_damaged_index_is_replaced_by_an_empty_one() {
     for damage in ["meta.json", "segment", "cut"] {
         let folder = tempfile::tempdir().unwrap();
-        let index = SearchIndex::open(Some(folder.path())).unwrap();
-        index.apply(vec![product(1, "컵", "")]).unwrap();
-        index.finish_rebuild().unwrap();
+        let index = Arc::new(SearchIndex::open(Some(folder.path())).unwrap());
+        rebuild(&index, 1..2);
         drop(index);
         for entry in fs::read_dir(folder.path()).unwrap() {
             let path = entry.unwrap().path();

@@ -3,17 +3,12 @@
 
 use std::sync::Arc;
 
-use contracts::{
-    Event as _,
-    order::{OrderEvent, OrderId, RefundRequested, RestockLine},
-};
-
 use super::{Shop, mug};
 use crate::{
     product::VariantInput,
     revision::Wanted,
     stock::{Adjustment, MovementKind},
-    store::AdjustStock,
+    store::{AdjustStock, CommitStock},
 };
 
 pub async fn confirmed_orders_take_what_they_held(shop: Shop) {
@@ -85,26 +80,113 @@ pub async fn ended_orders_give_back_once(shop: Shop) {
     shop.check().await;
 }
 
-pub async fn returns_are_not_put_back_twice(shop: Shop) {
+pub async fn units_come_back_once_per_cause(shop: Shop) {
     let id = shop.stocked("a", 5).await;
     let hold = shop.reserve(&[(id, 3)]).await;
     let commit = shop.commit(hold, &[(id, 3)]).await;
-    let refund = |order_id: OrderId| {
-        let restock = vec![RestockLine { variant_id: id, quantity: 1 }];
-        let amount = contracts::Money::new(1, contracts::Currency::KRW);
-        let refund_id = shop.env.new_id();
-        OrderEvent::RefundRequested(RefundRequested { order_id, refund_id, amount, reason: String::new(), restock })
-    };
-    let event = refund(commit.order_id);
-    let envelope = event.seal(shop.env.new_id(), commit.order_id.to_string(), shop.env.now(), None).unwrap();
+    let refund = shop.restock(commit.order_id, "refund ref_1", MovementKind::Return, &[(id, 1)]);
     for _ in 0..2 {
-        let lines = vec![RestockLine { variant_id: id, quantity: 1 }];
-        shop.store.restock(commit.order_id, lines, envelope.clone(), shop.stamp()).await.unwrap();
+        shop.store.restock(refund.clone(), shop.stamp()).await.unwrap();
         assert_eq!(shop.level(id).await, (3, 0), "once per event");
     }
+    let said_again = shop.restock(commit.order_id, "refund ref_1", MovementKind::Return, &[(id, 1)]);
+    shop.store.restock(said_again, shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (3, 0), "another event about the same refund");
+    let returned = |number| format!("return rtn_1/{number}");
+    let receipt = shop.restock(commit.order_id, &returned(1), MovementKind::Return, &[(id, 1), (id, 0)]);
+    shop.store.restock(receipt, shop.stamp()).await.unwrap();
+    assert_eq!(shop.level(id).await, (4, 0));
     assert_eq!(shop.store.list_movements(id, None, 1).await.unwrap()[0].kind, MovementKind::Return);
     shop.end(&commit, true).await;
-    assert_eq!(shop.level(id).await, (5, 0), "the returned unit is on the shelf already");
+    assert_eq!(shop.level(id).await, (5, 0), "the others are on the shelf already");
+    assert_eq!(shop.store.list_movements(id, None, 1).await.unwrap()[0].kind, MovementKind::Cancellation);
+    shop.check().await;
+}
+
+pub async fn no_order_gives_back_more_than_it_took(shop: Shop) {
+    let (product, _) = shop.save(mug("a", &[("A1", 9), ("A2", 9)])).await;
+    let (one, two) = (product.variants[0].id, product.variants[1].id);
+    let hold = shop.reserve(&[(one, 2), (two, 1)]).await;
+    let commit = shop.commit(hold, &[]).await;
+    shop.end(&commit, true).await;
+    assert_eq!((shop.level(one).await, shop.level(two).await), ((9, 0), (9, 0)));
+    // A refund that was given up before the cancellation is handled again after it; goods are sent back all the same;
+    // and some were never sold to this order at all.
+    for (cause, lines) in [("refund ref_1", [(one, 2), (two, 1)]), ("return rtn_1/1", [(one, 1), (two, 5)])] {
+        let restock = shop.restock(commit.order_id, cause, MovementKind::Return, &lines);
+        shop.store.restock(restock, shop.stamp()).await.unwrap();
+    }
+    let stranger = shop.restock(shop.env.new_id(), "refund ref_2", MovementKind::Return, &[(one, 1)]);
+    shop.store.restock(stranger, shop.stamp()).await.unwrap();
+    assert_eq!((shop.level(one).await, shop.level(two).await), ((9, 0), (9, 0)));
+    shop.check().await;
+}
+
+/// Whatever an order is told, in whichever order: the shelf ends up the same.
+pub async fn the_order_of_events_does_not_matter(shop: Shop) {
+    let id = shop.stocked("a", 10).await;
+    for turn in 0..24 {
+        let hold = shop.reserve(&[(id, 4)]).await;
+        let order_id = shop.env.new_id();
+        let commit = CommitStock { reservation_id: hold, order_id, lines: vec![] };
+        // Every order of four steps: the digits of `turn` choose among those that are left.
+        let (mut left, mut code) = (vec![0, 1, 2, 3], turn);
+        for choices in [4, 3, 2, 1] {
+            let step = left.remove(code % choices);
+            code /= choices;
+            let (cause, kind, quantity) = match step {
+                0 => {
+                    shop.store.commit(commit.clone(), shop.stamp()).await.unwrap();
+                    continue;
+                }
+                1 => ("cancellation", MovementKind::Cancellation, 1),
+                2 => ("return", MovementKind::Return, 1),
+                _ => ("refund", MovementKind::Return, 1),
+            };
+            let restock = shop.restock(order_id, &format!("{cause} {turn}"), kind, &[(id, quantity)]);
+            shop.store.restock(restock, shop.stamp()).await.unwrap();
+        }
+        assert_eq!(shop.level(id).await, (9, 0), "turn {turn}: 4 were sold and 3 came back");
+        shop.end(&commit, true).await;
+        assert_eq!(shop.level(id).await, (10, 0), "turn {turn}");
+    }
+    shop.check().await;
+}
+
+/// A hold lapses while its order is being confirmed, and somebody else wants the last unit: exactly one gets it.
+pub async fn a_lapsed_hold_races_the_next_buyer(shop: Shop) {
+    let shop = Arc::new(shop);
+    for round in 0..20 {
+        let id = shop.stocked(&format!("last-{round}"), 1).await;
+        let hold = shop.reserve(&[(id, 1)]).await;
+        shop.clock.advance(std::time::Duration::from_secs(601));
+        let (expiring, committing, buying) = (Arc::clone(&shop), Arc::clone(&shop), Arc::clone(&shop));
+        let expire = async move {
+            expiring.store.expire(10, expiring.stamp()).await.unwrap();
+            None
+        };
+        let commit = async move {
+            committing.commit(hold, &[(id, 1)]).await;
+            None
+        };
+        let buy = async move {
+            let request = buying.request(&[(id, 1)]);
+            Some(buying.try_reserve(request).await.is_ok())
+        };
+        let mut tasks = tokio::task::JoinSet::new();
+        if round % 2 == 0 {
+            tasks.spawn(expire);
+            tasks.spawn(commit);
+            tasks.spawn(buy);
+        } else {
+            tasks.spawn(buy);
+            tasks.spawn(expire);
+            tasks.spawn(commit);
+        }
+        let bought = tasks.join_all().await.into_iter().flatten().next().unwrap();
+        let expected = if bought { (1, 1) } else { (0, 0) };
+        assert_eq!(shop.level(id).await, expected, "round {round}: the buyer got it: {bought}");
+    }
     shop.check().await;
 }
 

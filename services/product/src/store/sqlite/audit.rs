@@ -35,8 +35,22 @@ pub(super) fn verify(connection: &Connection) -> Result<Vec<String>, StoreError>
         }
     }
     violations.extend(held.keys().map(|id| format!("{id}: reserved, but has no stock level")));
+    violations.extend(returned_beyond_sold(connection)?);
     violations.sort();
     Ok(violations)
+}
+
+/// Orders that gave back more than they took. The ledger says so, whatever was counted beside it.
+fn returned_beyond_sold(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT actor, variant_id, sum(delta) FROM movements WHERE kind IN ('sale', 'cancellation', 'return')
+         GROUP BY actor, variant_id HAVING sum(delta) > 0 LIMIT ?1",
+    )?;
+    let rows = statement.query_map([VIOLATIONS_MAX as i64], |row| {
+        let (order, variant, beyond): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("{variant}: {order} put back {beyond} more than it took"))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn held(connection: &Connection) -> Result<HashMap<VariantId, i64>, StoreError> {

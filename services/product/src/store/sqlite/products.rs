@@ -128,6 +128,11 @@ pub(super) fn views(connection: &Connection, ids: &[ProductId]) -> Result<Vec<St
     Ok(views)
 }
 
+pub(super) fn count(connection: &Connection) -> Result<u64, StoreError> {
+    let count: i64 = connection.prepare_cached("SELECT count(*) FROM products")?.query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn list_all(
     connection: &Connection,
     after: Option<ProductId>,

@@ -4,7 +4,7 @@ use chassis::{idempotency, outbox, sqlite::Schema};
 
 /// Tables of product-service.
 pub(crate) const SCHEMA: Schema =
-    Schema { name: "product", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES, AGE_OF_ENDED] };
+    Schema { name: "product", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES, AGE_OF_ENDED, ORDER_STOCK] };
 
 /// `products.doc` is the whole product, `products.view` its public form; the other columns are what lists
 /// filter and sort by. Every combination of filters has an index that yields its rows in order, so that a
@@ -120,3 +120,20 @@ const TABLES: &str = "
 /// Finds the ended reservations that may be forgotten.
 const AGE_OF_ENDED: &str =
     "CREATE INDEX reservations_ended ON reservations (expires_at) WHERE state IN ('released', 'expired')";
+
+/// What each order took and what of it is to come back, whatever for; and the reasons that were counted. What an
+/// order did so far is in the ledger, under the order's name.
+const ORDER_STOCK: &str = "
+    CREATE TABLE order_stock (
+        order_id TEXT NOT NULL,
+        variant_id TEXT NOT NULL,
+        sold INTEGER NOT NULL CHECK (sold >= 0),
+        returned INTEGER NOT NULL CHECK (returned >= 0),
+        PRIMARY KEY (order_id, variant_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO order_stock (order_id, variant_id, sold, returned)
+        SELECT actor, variant_id, sum(iif(kind = 'sale', -delta, 0)), sum(iif(kind = 'sale', 0, delta))
+        FROM movements WHERE kind IN ('sale', 'cancellation', 'return') GROUP BY actor, variant_id;
+    DROP TABLE order_returns;
+    CREATE TABLE order_restocks (cause TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";

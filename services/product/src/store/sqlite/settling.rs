@@ -2,12 +2,11 @@
 
 use chassis::{StoreError, outbox};
 use contracts::{
-    event::Envelope,
     order::{OrderId, RestockLine},
-    product::{ProductEvent, Reservation, ReservationId, StockCommitFailed},
+    product::{ProductEvent, Reservation, ReservationId, StockCommitFailed, VariantId},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::{
     reservations::{HeldLine, find, insert, leave, unhold},
@@ -15,12 +14,10 @@ use super::{
     text,
 };
 use crate::{
+    STOCK_GROUP,
     stock::{self, MovementKind, StockLevel},
-    store::{CommitStock, EndOrder, Stamp},
+    store::{CommitStock, EndOrder, Restock, Stamp},
 };
-
-/// Notes events of orders under this name.
-const CONSUMER: &str = "product-stock";
 
 /// Gives a hold back. An unknown one is noted as released: the request that would make it may be late.
 pub(super) fn release(transaction: &Connection, id: ReservationId, stamp: &mut Stamp) -> Result<bool, StoreError> {
@@ -35,15 +32,19 @@ pub(super) fn release(transaction: &Connection, id: ReservationId, stamp: &mut S
     flips.show(transaction, stamp)
 }
 
-/// Takes held stock off the shelf. What is available stays the same, so nobody sees a difference.
+/// Takes held stock off the shelf. What is available stays the same, so that nobody sees a difference, unless some of
+/// it was called off before it came to this.
 pub(super) fn commit(transaction: &Connection, commit: &CommitStock, stamp: &mut Stamp) -> Result<bool, StoreError> {
     if let Some(lines) = leave(transaction, commit.reservation_id, "held", "committed")? {
+        let mut flips = Flips::default();
         for (variant_id, quantity, counted) in lines {
             if counted {
                 shelf::shift(transaction, variant_id, -quantity, quantity, MovementKind::Sale, stamp)?;
+                let sale = Change::sold(commit.order_id, variant_id, quantity);
+                settle_up(transaction, &sale, &mut flips, stamp)?;
             }
         }
-        return Ok(false);
+        return flips.show(transaction, stamp);
     }
     let lines = match find(transaction, commit.reservation_id)? {
         None => stock::merge(&commit.lines).into_iter().map(|line| (line.variant_id, line.quantity, true)).collect(),
@@ -85,6 +86,8 @@ fn commit_late(
             && let Some(after) = shelf::shift(transaction, *variant_id, -quantity, 0, MovementKind::Sale, stamp)?
         {
             flips.note(transaction, before, &after)?;
+            let sale = Change::sold(commit.order_id, *variant_id, *quantity);
+            settle_up(transaction, &sale, &mut flips, stamp)?;
         }
     }
     flips.show(transaction, stamp)
@@ -107,20 +110,59 @@ fn settle(
     Ok(())
 }
 
-/// Gives back what an ended order held or, if asked to, took; without what refunds put back before.
+/// What an order took of a variant, or what of it is to come back.
+struct Change {
+    order_id: OrderId,
+    variant_id: VariantId,
+    sold: i64,
+    returned: i64,
+    kind: MovementKind,
+}
+
+impl Change {
+    fn sold(order_id: OrderId, variant_id: VariantId, sold: i64) -> Self {
+        Self { order_id, variant_id, sold, returned: 0, kind: MovementKind::Cancellation }
+    }
+
+    fn returned(order_id: OrderId, variant_id: VariantId, returned: i64, kind: MovementKind) -> Self {
+        Self { order_id, variant_id, sold: 0, returned, kind }
+    }
+}
+
+/// Counts the change and puts on the shelf what may come back now: what was called off, sent back or refunded, but
+/// never more than the order took. It comes to the same in whichever order and however often it is said.
+fn settle_up(transaction: &Connection, change: &Change, flips: &mut Flips, stamp: &Stamp) -> Result<(), StoreError> {
+    let Change { order_id, variant_id, sold, returned, kind } = change;
+    let (sold_now, returned_now): (i64, i64) = transaction
+        .prepare_cached(
+            "INSERT INTO order_stock (order_id, variant_id, sold, returned) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (order_id, variant_id) DO UPDATE SET sold = sold + excluded.sold,
+                 returned = returned + excluded.returned
+             RETURNING sold, returned",
+        )?
+        .query_row((order_id.to_string(), variant_id.to_string(), sold, returned), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let back = sold_now.min(returned_now) - (sold_now - sold).min(returned_now - returned);
+    if back > 0
+        && let Some(after) = shelf::shift(transaction, *variant_id, back, 0, *kind, stamp)?
+    {
+        let before = StockLevel { on_hand: after.on_hand - back, ..after };
+        flips.note(transaction, &before, &after)?;
+    }
+    Ok(())
+}
+
+/// Gives back what an ended order held or, if asked to, took.
 pub(super) fn end_order(transaction: &Connection, end: &EndOrder, stamp: &mut Stamp) -> Result<bool, StoreError> {
     if end.restock
         && let Some(lines) = leave(transaction, end.reservation_id, "committed", "released")?
     {
         let mut flips = Flips::default();
         for (variant_id, quantity, counted) in lines {
-            let returned: Option<i64> = transaction
-                .prepare_cached("SELECT quantity FROM order_returns WHERE order_id = ?1 AND variant_id = ?2")?
-                .query_row((end.order_id.to_string(), variant_id.to_string()), |row| row.get(0))
-                .optional()?;
-            let quantity = quantity - returned.unwrap_or(0);
-            if counted && quantity > 0 {
-                put_back(transaction, variant_id, quantity, MovementKind::Cancellation, &mut flips, stamp)?;
+            if counted {
+                let change = Change::returned(end.order_id, variant_id, quantity, MovementKind::Cancellation);
+                settle_up(transaction, &change, &mut flips, stamp)?;
             }
         }
         return flips.show(transaction, stamp);
@@ -130,45 +172,20 @@ pub(super) fn end_order(transaction: &Connection, end: &EndOrder, stamp: &mut St
     release(transaction, end.reservation_id, stamp)
 }
 
-fn put_back(
-    transaction: &Connection,
-    variant_id: contracts::product::VariantId,
-    quantity: i64,
-    kind: MovementKind,
-    flips: &mut Flips,
-    stamp: &Stamp,
-) -> Result<(), StoreError> {
-    if let Some(after) = shelf::shift(transaction, variant_id, quantity, 0, kind, stamp)? {
-        let before = StockLevel { on_hand: after.on_hand - quantity, ..after };
-        flips.note(transaction, &before, &after)?;
-    }
-    Ok(())
-}
-
-/// Puts refunded units back, once per event. What is not tracked is not counted.
-pub(super) fn restock(
-    transaction: &Connection,
-    order_id: OrderId,
-    lines: &[RestockLine],
-    cause: &Envelope,
-    stamp: &mut Stamp,
-) -> Result<bool, StoreError> {
-    if !outbox::receive(transaction, CONSUMER, cause, stamp.now)? {
+/// Puts units of an order back, once per cause. What was not counted when it was sold is not counted now.
+pub(super) fn restock(transaction: &Connection, restock: &Restock, stamp: &mut Stamp) -> Result<bool, StoreError> {
+    // Causes are for ever, but were not always noted; the inbox was.
+    let heard = outbox::receive(transaction, STOCK_GROUP, &restock.event, stamp.now)?;
+    let noted = transaction
+        .prepare_cached("INSERT OR IGNORE INTO order_restocks (cause) VALUES (?1)")?
+        .execute([&restock.cause])?;
+    if !heard || noted == 0 {
         return Ok(false);
     }
     let mut flips = Flips::default();
-    for RestockLine { variant_id, quantity } in lines {
-        let tracked = shelf::find(transaction, *variant_id)?.is_some_and(|kept| kept.level.track);
-        if !tracked || *quantity <= 0 {
-            continue;
-        }
-        put_back(transaction, *variant_id, *quantity, MovementKind::Return, &mut flips, stamp)?;
-        transaction
-            .prepare_cached(
-                "INSERT INTO order_returns (order_id, variant_id, quantity) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (order_id, variant_id) DO UPDATE SET quantity = quantity + excluded.quantity",
-            )?
-            .execute((order_id.to_string(), variant_id.to_string(), quantity))?;
+    for RestockLine { variant_id, quantity } in restock.lines.iter().filter(|line| line.quantity > 0) {
+        let change = Change::returned(restock.order_id, *variant_id, *quantity, restock.kind);
+        settle_up(transaction, &change, &mut flips, stamp)?;
     }
     flips.show(transaction, stamp)
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use chassis::sqlite::Location;
-use contracts::{Currency, Envelope};
+use contracts::{Currency, Envelope, order::OrderId, product::VariantId};
 
 use super::SqliteProductStore;
-use crate::store::{
-    ListQuery, ListSort, ProductStore,
-    contract::{Shop, mug},
+use crate::{
+    stock::MovementKind,
+    store::{
+        ListQuery, ListSort, ProductStore,
+        contract::{Shop, mug},
+    },
 };
 
 fn memory() -> (Arc<dyn ProductStore>, ()) {
@@ -116,4 +119,56 @@ fn plain(sort: ListSort) -> ListQuery {
         after: None,
         limit: 20,
     }
+}
+
+/// A file of the version before orders' units were counted: what it has in its ledger counts.
+#[tokio::test]
+async fn what_older_versions_sold_and_put_back_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("product.db");
+    let (variant, order): (VariantId, OrderId) = (uuid::Uuid::from_u128(1).into(), uuid::Uuid::from_u128(2).into());
+    {
+        let known = super::schema::SCHEMA.migrations.len() - 1;
+        let older = rusqlite::Connection::open(&path).unwrap();
+        for script in &super::schema::SCHEMA.migrations[..known] {
+            older.execute_batch(script).unwrap();
+        }
+        let movement = "INSERT INTO movements VALUES (?1, ?2, ?3, ?4, ?5, '', ?6, 0)";
+        for (number, delta, on_hand, kind, actor) in [
+            (1, 10, 10, "count", "acc_1"),
+            (2, -3, 7, "sale", order.to_string().as_str()),
+            (3, 1, 8, "return", order.to_string().as_str()),
+        ] {
+            older.execute(movement, (variant.to_string(), number, delta, on_hand, kind, actor)).unwrap();
+        }
+        older.execute("INSERT INTO stock_levels VALUES (?1, 8, 0, 1, 0, 0, 3)", [variant.to_string()]).unwrap();
+        older.pragma_update(None, "application_id", 0x4a41_4e47).unwrap();
+        older.pragma_update(None, "user_version", known as i64).unwrap();
+    }
+    let store = Arc::new(SqliteProductStore::open(&Location::File(path)).unwrap());
+    let shop = Shop::new(Arc::clone(&store) as _);
+    shop.check().await;
+    let restock = shop.restock(order, "cancellation can_1", MovementKind::Cancellation, &[(variant, 3)]);
+    store.restock(restock, shop.stamp()).await.unwrap();
+    let moved = store.list_movements(variant, None, 1).await.unwrap().remove(0);
+    assert_eq!((moved.delta, moved.on_hand), (2, 10), "one of the three had come back before");
+}
+
+#[tokio::test]
+async fn an_order_that_put_back_too_much_is_found() {
+    let store = Arc::new(SqliteProductStore::open(&Location::Memory).unwrap());
+    let shop = Shop::new(Arc::clone(&store) as _);
+    let id = shop.stocked("a", 1).await;
+    let forged = move |transaction: &rusqlite::Connection| {
+        let order = "ord_1";
+        let movement = "INSERT INTO movements VALUES (?1, ?2, ?3, 1, ?4, '', ?5, 0)";
+        transaction.execute(movement, (id.to_string(), 2, -1, "sale", order))?;
+        transaction.execute(movement, (id.to_string(), 3, 1, "return", order))?;
+        transaction.execute(movement, (id.to_string(), 4, 1, "cancellation", order))?;
+        transaction.execute("UPDATE stock_levels SET on_hand = 2", [])?;
+        Ok::<_, chassis::StoreError>(())
+    };
+    store.database().write(forged).await.unwrap();
+    let violations = store.verify().await.unwrap();
+    assert_eq!(violations, [format!("{id}: ord_1 put back 1 more than it took")]);
 }
