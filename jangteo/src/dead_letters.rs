@@ -41,7 +41,7 @@ pub enum Wish {
 /// Where the dead letters are.
 enum Letters {
     Stopped(DeadLetters),
-    Running(RunningShop),
+    Running(Box<RunningShop>),
 }
 
 /// Does what `wish` says. Exit code 1 if something that was named is not there.
@@ -49,7 +49,7 @@ pub fn run(target: &Target, wish: &Wish) -> Result<ExitCode> {
     shop::block_on(async {
         let Reply { lines, complete } = match target {
             Target::Running { url, api_key } => {
-                grant(&Letters::Running(RunningShop::new(url, api_key)?), wish, "is handled again").await?
+                grant(&Letters::Running(Box::new(RunningShop::new(url, api_key)?)), wish, "is handled again").await?
             }
             Target::Stopped { config } => on_files(config, wish).await?,
         };

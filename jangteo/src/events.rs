@@ -45,7 +45,8 @@ pub fn run(target: &Target, topic: &str, query: EventQuery) -> Result<ExitCode> 
 
 async fn print_stopped(bus: &Arc<EmbeddedBus>, topic: &str, mut query: EventQuery) -> Result<()> {
     while query.limit > 0 {
-        let (events, next) = read(&**bus, topic, &EventQuery { limit: query.limit.min(PAGE_LEN), ..query.clone() }).await?;
+        let (events, next) =
+            read(&**bus, topic, &EventQuery { limit: query.limit.min(PAGE_LEN), ..query.clone() }).await?;
         query.limit -= events.len();
         print(events)?;
         let Some(next) = next else { break };
@@ -55,7 +56,8 @@ async fn print_stopped(bus: &Arc<EmbeddedBus>, topic: &str, mut query: EventQuer
 }
 
 async fn print_running(shop: &RunningShop, topic: &str, mut query: EventQuery) -> Result<()> {
-    let service = topic.strip_suffix(".events").with_context(|| format!("`{topic}` is not a topic like order.events"))?;
+    let service =
+        topic.strip_suffix(".events").with_context(|| format!("`{topic}` is not a topic like order.events"))?;
     let mut filter = url::form_urlencoded::Serializer::new(String::new());
     if let Some(event_type) = &query.event_type {
         filter.append_pair("type", event_type);

@@ -194,6 +194,7 @@ async fn cast(shop: &Shop) -> Cast {
         ("payment-providers", "sandbox".to_owned()),
         ("messages", text(&messages["items"][0]["id"])),
         ("mailbox", mail["id"].to_string()),
+        ("dead-letters", "1".to_owned()),
     ]);
     let tokens = BTreeMap::from([("admin", admin), ("staff", staff), ("customer", customer)]);
     Cast { tokens, other_guest, ids }

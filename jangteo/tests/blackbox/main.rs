@@ -19,6 +19,7 @@ mod data_folder;
 mod disk;
 mod interruption;
 mod mail;
+mod operations;
 mod payment;
 mod purchase;
 mod settings;
