@@ -289,6 +289,14 @@ pub struct OrderPaymentMethodGiven {
 pub struct OrderConfirmed {
     /// The order.
     pub order: OrderSnapshot,
+    /// 0 when it happened; said again with 1, 2, … while its money does not come: payment and product make sure of
+    /// their part once more, and nobody writes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reminder: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// `order.rejected`, `order.expired`, `order.cancelled`: product releases or restocks, payment voids or

@@ -52,6 +52,8 @@ impl Listener {
                 let news = News::Payment { action, reason, pay_by: event.pay_by };
                 (Kind::OrderAwaitingPayment, &event.order, news)
             }
+            // Said again for payment; the customer has heard of it.
+            OrderEvent::Confirmed(event) if event.reminder > 0 => return Ok(()),
             OrderEvent::Confirmed(event) => (Kind::OrderConfirmed, &event.order, News::Nothing),
             OrderEvent::Rejected(event) => (Kind::OrderRejected, &event.order, News::Reason(&event.reason)),
             OrderEvent::Expired(event) => (Kind::OrderExpired, &event.order, News::Reason(&event.reason)),

@@ -5,7 +5,7 @@ use chassis::{StoreError, idempotency::Record};
 use contracts::{event::EventId, order::OrderId};
 
 use crate::{
-    order::{FoldError, Order, fact::Fact, stream::Origin},
+    order::{FoldError, Order, fact::Fact, snapshot::Snapshot, stream::Origin},
     service::OrderService,
     store::{Append, AppendError, Appended, Handled, OrderSummary},
 };
@@ -35,9 +35,16 @@ impl<E> From<FoldError> for AdvanceError<E> {
 }
 
 impl OrderService {
-    /// The order, made from its stream.
+    /// The order, made from its stream, or from its snapshot and what came after it.
     pub(crate) async fn load_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        let stream = self.orders.load(id).await?;
+        let stored = self.orders.load_recent(id).await?;
+        let stream = match &stored.snapshot {
+            None => stored.facts,
+            Some(snapshot) => match Order::resume(id, snapshot, &stored.facts) {
+                Some(order) => return Ok(Some(order)),
+                None => self.orders.load(id).await?,
+            },
+        };
         if stream.is_empty() {
             return Ok(None);
         }
@@ -68,6 +75,7 @@ impl OrderService {
                 expected_version,
                 facts,
                 summary: OrderSummary::of(&order),
+                snapshot: Snapshot::if_due(&order, expected_version).map_err(StoreError::from)?,
                 says,
                 receipt: keep(&order)?,
                 handles: handles(),

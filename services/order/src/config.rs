@@ -17,6 +17,8 @@ pub struct Config {
     pub pay_within_seconds: u32,
     /// How much longer its stock is held, so that a payment in the last second finds it, in seconds.
     pub hold_margin_seconds: u32,
+    /// How long the money of a confirmed order may take to arrive before payment is reminded of it, in seconds.
+    pub capture_within_seconds: u32,
     /// How long a cart lives after its last change, in days.
     pub cart_idle_days: u32,
     /// What all services do with idempotency keys.
@@ -102,6 +104,7 @@ impl Default for Config {
             ],
             pay_within_seconds: 15 * 60,
             hold_margin_seconds: 5 * 60,
+            capture_within_seconds: 15 * 60,
             cart_idle_days: 30,
             idempotency: chassis::idempotency::IdempotencyConfig::default(),
         }
@@ -117,8 +120,11 @@ impl Config {
                 return refuse(format!("tax.{field}"), "must be between 0 and 1000000 (parts per million)");
             }
         }
-        let seconds =
-            [("pay_within_seconds", self.pay_within_seconds), ("hold_margin_seconds", self.hold_margin_seconds)];
+        let seconds = [
+            ("pay_within_seconds", self.pay_within_seconds),
+            ("hold_margin_seconds", self.hold_margin_seconds),
+            ("capture_within_seconds", self.capture_within_seconds),
+        ];
         for (field, value) in seconds {
             if !(1..=30 * 24 * 3600).contains(&value) {
                 return refuse(field.to_owned(), "must be between 1 second and 30 days");
@@ -208,6 +214,7 @@ mod tests {
         assert_eq!(with(|config| config.tax.standard_ppm = -1), "tax.standard_ppm");
         assert_eq!(with(|config| config.pay_within_seconds = 0), "pay_within_seconds");
         assert_eq!(with(|config| config.cart_idle_days = 0), "cart_idle_days");
+        assert_eq!(with(|config| config.capture_within_seconds = 0), "capture_within_seconds");
         assert_eq!(with(|config| config.shipping_methods[1].id = "standard".into()), "shipping_methods[1].id");
         assert_eq!(with(|config| config.shipping_methods[0].id = "So Fast".into()), "shipping_methods[0].id");
         assert_eq!(

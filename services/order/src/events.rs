@@ -21,12 +21,12 @@ pub(crate) const TOPICS: &[&str] = &[PaymentEvent::TOPIC, ProductEvent::TOPIC];
 const COMMIT_FAILED: &str = "stock.commit_failed";
 
 /// Moves orders on.
-pub(crate) struct Saga {
+pub(crate) struct Listener {
     pub(crate) service: OrderService,
 }
 
 #[async_trait]
-impl Consumer for Saga {
+impl Consumer for Listener {
     async fn consume(&self, envelope: &Envelope) -> Result<(), ConsumeError> {
         if envelope.source == PaymentEvent::SOURCE {
             let Some(event) = PaymentEvent::open(envelope)? else { return Ok(()) };
@@ -41,7 +41,7 @@ impl Consumer for Saga {
     }
 }
 
-impl Saga {
+impl Listener {
     async fn follow(
         &self,
         envelope: &Envelope,
@@ -87,9 +87,9 @@ fn follow_payment(order: &Order, event: PaymentEvent, envelope: &Envelope) -> Ve
         PaymentEvent::Voided(event) => order.payment_voided(&event),
         PaymentEvent::Refunded(event) => order.payment_refunded(event, envelope.id),
         PaymentEvent::RefundFailed(event) => order.refund_failed(event, envelope.id),
-        PaymentEvent::ActionRequired(_)
-        | PaymentEvent::MethodRequired(_)
-        | PaymentEvent::CaptureFailed(_)
-        | PaymentEvent::Reversed(_) => Vec::new(),
+        PaymentEvent::ActionRequired(event) => order.payment_action_required(event),
+        PaymentEvent::MethodRequired(event) => order.payment_method_required(event),
+        PaymentEvent::CaptureFailed(event) => order.payment_capture_failed(event),
+        PaymentEvent::Reversed(event) => order.payment_reversed(event),
     }
 }

@@ -2,6 +2,7 @@
 
 mod carts;
 mod orders;
+mod payment;
 mod problems;
 mod refunds;
 mod requests;
@@ -40,6 +41,9 @@ pub(crate) fn router(state: AppState) -> OpenApiRouter {
         .routes(routes!(orders::place_order, orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::list_order_events))
+        .routes(routes!(orders::list_order_changes))
+        .routes(routes!(payment::give_payment_method))
+        .routes(routes!(payment::release_order))
         .routes(routes!(orders::cancel_order))
         .routes(routes!(refunds::refund_order))
         .with_state(state)

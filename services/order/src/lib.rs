@@ -15,7 +15,7 @@ mod change_cart;
 pub mod config;
 mod create_cart;
 mod events;
-mod expire_orders;
+mod give_payment_method;
 mod http;
 mod list_orders;
 mod numbers;
@@ -24,10 +24,14 @@ mod order_view;
 mod owner;
 mod place_order;
 mod quotes;
+pub mod rebuild;
 mod refund_order;
+mod release_order;
+mod run_sagas;
 mod service;
 mod show_cart;
 mod show_order;
+mod show_past_order;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -54,7 +58,7 @@ pub use crate::{
     store::sqlite::SqliteStore,
 };
 use crate::{
-    events::Saga,
+    events::Listener,
     numbers::OrderNumbers,
     service::OrderService,
     store::{CartStore, OrderStore},
@@ -118,8 +122,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
         rebuild: None,
     };
     Relay { service: "order", database: store.database().clone(), bus: Arc::clone(&bus), queue }.start(&env);
-    let saga = Arc::new(Saga { service: service.clone() });
-    bus::start_consumer(&env, bus, events::GROUP, events::TOPICS, ConsumerConfig::default(), saga);
+    let listener = Arc::new(Listener { service: service.clone() });
+    bus::start_consumer(&env, bus, events::GROUP, events::TOPICS, ConsumerConfig::default(), listener);
     service.start_timers();
 
     let idempotency = Idempotency::new(&env, store.database().clone(), service.config.idempotency);

@@ -5,6 +5,8 @@ pub(crate) mod fact;
 pub(crate) mod number;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod saga;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod stream;
 
@@ -12,10 +14,11 @@ use std::sync::Arc;
 
 use contracts::order::{OrderId, OrderStatus, PaymentStatus};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use self::{
-    fact::{Because, Cancelled, DecodeError, Fact, Terms},
-    payment::Payment,
+    fact::{Cancelled, DecodeError, Fact, MethodRequired, Nothing, Terms},
+    payment::{Payment, Wanted},
     refund::{Refund, RefundStatus},
     status::Refused,
     stream::{GENESIS, Hash, Origin, StoredFact},
@@ -25,11 +28,13 @@ use self::{
 pub(crate) const PAYMENT_TIMED_OUT: &str = "payment_timed_out";
 /// The reason that customers read when the provider let go of the money before it was taken.
 pub(crate) const AUTHORIZATION_LOST: &str = "authorization_lost";
+/// The reason that customers read when the provider would not hand the money over.
+pub(crate) const CAPTURE_FAILED: &str = "capture_failed";
 /// The reason that customers read when the goods were gone after the payment.
 pub(crate) const OUT_OF_STOCK: &str = "out_of_stock";
 
 /// An order as its facts made it.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) id: OrderId,
     /// How many facts made it.
@@ -40,7 +45,13 @@ pub(crate) struct Order {
     pub(crate) terms: Arc<Terms>,
     pub(crate) placed_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    pub(crate) confirmed_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Timestamp>,
+    /// A person let it go on although something was odd about it.
+    pub(crate) released: bool,
     pub(crate) payment: Payment,
+    /// How often payment was told again that the money is wanted, and when last.
+    pub(crate) reminded: Option<(u32, Timestamp)>,
     pub(crate) refunds: Vec<Refund>,
     /// The hash of the last fact.
     pub(crate) head: Hash,
@@ -64,19 +75,18 @@ pub(crate) enum FoldError {
 impl Order {
     /// Makes the order from its stream.
     pub(crate) fn fold(id: OrderId, stream: &[StoredFact]) -> Result<Self, FoldError> {
-        let decode = |stored: &StoredFact| {
-            Fact::decode(&stored.kind, stored.schema_version, &stored.data)
-                .map_err(|source| FoldError::Decode { seq: stored.seq, source })
-        };
         let (first, rest) = stream.split_first().ok_or(FoldError::Empty)?;
         let mut order = match decode(first)? {
             Fact::Placed(terms) => Self::placed(id, terms, first.origin.at, first.hash),
             other => return Err(FoldError::Misplaced { seq: first.seq, kind: other.kind() }),
         };
-        for stored in rest {
-            order.apply(decode(stored)?, stored.origin.at, stored.hash)?;
-        }
+        order.follow(rest)?;
         Ok(order)
+    }
+
+    /// Lets happen what the stream says next.
+    fn follow(&mut self, stream: &[StoredFact]) -> Result<(), FoldError> {
+        stream.iter().try_for_each(|stored| self.apply(decode(stored)?, stored.origin.at, stored.hash))
     }
 
     /// Places a new order: the order and the first fact of its stream.
@@ -96,6 +106,10 @@ impl Order {
             terms,
             placed_at: at,
             updated_at: at,
+            confirmed_at: None,
+            completed_at: None,
+            released: false,
+            reminded: None,
             refunds: Vec::new(),
             head,
         }
@@ -114,29 +128,40 @@ impl Order {
 
     fn apply(&mut self, fact: Fact, at: Timestamp, hash: Hash) -> Result<(), FoldError> {
         let (seq, kind) = (self.version + 1, fact.kind());
+        if let Some((to, reason)) = status_after(&fact) {
+            self.status = status::step(self.status, to).map_err(|refused| FoldError::Refused { seq, refused })?;
+            self.status_reason = reason;
+            match to {
+                OrderStatus::Confirmed => self.confirmed_at = Some(at),
+                OrderStatus::Completed => self.completed_at = Some(at),
+                _ => {}
+            }
+        }
         match fact {
             Fact::Placed(_) => return Err(FoldError::Misplaced { seq, kind }),
-            Fact::Confirmed(_) => self.become_status(OrderStatus::Confirmed, None, seq)?,
-            Fact::PutOnHold(because) => self.become_status(OrderStatus::OnHold, Some(because.reason), seq)?,
-            Fact::Rejected(because) => self.become_status(OrderStatus::Rejected, Some(because.reason), seq)?,
-            Fact::Expired(because) => self.become_status(OrderStatus::Expired, Some(because.reason), seq)?,
-            Fact::Cancelled(cancelled) => {
-                self.become_status(OrderStatus::Cancelled, Some(cancelled.reason), seq)?;
+            Fact::AwaitingPayment(_)
+            | Fact::Confirmed(_)
+            | Fact::PutOnHold(_)
+            | Fact::Rejected(_)
+            | Fact::Expired(_)
+            | Fact::Cancelled(_)
+            | Fact::ProcessingStarted(_)
+            | Fact::Completed(_)
+            | Fact::Closed(_) => {}
+            Fact::Released(_) => self.released = true,
+            Fact::PaymentActionRequired(fact) => self.payment.want(fact.payment_id, Wanted::Action(fact.action)),
+            Fact::PaymentMethodRequired(MethodRequired { payment_id, reason, attempts_left }) => {
+                self.payment.want(payment_id, Wanted::Method { reason, attempts_left });
             }
+            Fact::PaymentMethodGiven(fact) => self.payment.try_method(fact),
             Fact::PaymentAuthorized(fact) => self.payment.authorize(fact),
             Fact::PaymentDeclined(fact) => self.payment.decline(fact),
             Fact::PaymentCaptured(fact) => self.payment.capture(fact),
+            Fact::PaymentCaptureFailed(fact) => self.payment.capture_failed = Some(fact.reason),
+            Fact::PaymentReversed(fact) => self.payment.reverse(fact),
             Fact::PaymentVoided(fact) => self.payment.void(fact),
-            Fact::RefundRequested(wanted) => self.refunds.push(Refund {
-                id: wanted.refund_id,
-                amount: wanted.amount,
-                reason: wanted.reason,
-                lines: wanted.lines,
-                status: RefundStatus::Requested,
-                failure: None,
-                requested_at: at,
-                settled_at: None,
-            }),
+            Fact::CaptureReminded(fact) => self.reminded = Some((fact.attempt, at)),
+            Fact::RefundRequested(wanted) => self.refunds.push(Refund::requested(wanted, at)),
             Fact::PaymentRefunded(fact) => {
                 self.payment.refunded = fact.refunded_total;
                 self.settle(fact.refund_id, fact.amount, RefundStatus::Succeeded, None, at);
@@ -148,12 +173,6 @@ impl Order {
         self.version = seq;
         self.updated_at = at;
         self.head = hash;
-        Ok(())
-    }
-
-    fn become_status(&mut self, to: OrderStatus, reason: Option<String>, seq: u64) -> Result<(), FoldError> {
-        self.status = status::step(self.status, to).map_err(|refused| FoldError::Refused { seq, refused })?;
-        self.status_reason = reason;
         Ok(())
     }
 
@@ -183,15 +202,35 @@ impl Order {
         }
     }
 
-    /// Decides what follows from the time being `now`.
-    pub(crate) fn expire(&self, now: Timestamp) -> Vec<Fact> {
-        match self.deadline() {
-            Some(deadline) if deadline <= now => {
-                vec![Fact::Expired(Because { reason: PAYMENT_TIMED_OUT.to_owned() })]
-            }
-            _ => Vec::new(),
+    /// Decides to let an order go on that waited for a person.
+    pub(crate) fn release(&self) -> Result<Vec<Fact>, Refused> {
+        match self.status {
+            OrderStatus::OnHold => Ok(vec![Fact::Released(Nothing {})]),
+            from => Err(Refused { from, to: OrderStatus::Confirmed }),
         }
     }
+}
+
+fn decode(stored: &StoredFact) -> Result<Fact, FoldError> {
+    Fact::decode(&stored.kind, stored.schema_version, &stored.data)
+        .map_err(|source| FoldError::Decode { seq: stored.seq, source })
+}
+
+/// Where a fact takes an order, and why, if it moves it at all.
+fn status_after(fact: &Fact) -> Option<(OrderStatus, Option<String>)> {
+    use OrderStatus as To;
+    Some(match fact {
+        Fact::AwaitingPayment(_) => (To::AwaitingPayment, None),
+        Fact::Confirmed(_) | Fact::Released(_) => (To::Confirmed, None),
+        Fact::PutOnHold(because) => (To::OnHold, Some(because.reason.clone())),
+        Fact::Rejected(because) => (To::Rejected, Some(because.reason.clone())),
+        Fact::Expired(because) => (To::Expired, Some(because.reason.clone())),
+        Fact::Cancelled(cancelled) => (To::Cancelled, Some(cancelled.reason.clone())),
+        Fact::ProcessingStarted(_) => (To::Processing, None),
+        Fact::Completed(_) => (To::Completed, None),
+        Fact::Closed(_) => (To::Closed, None),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use contracts::{
     Currency, Locale, Money,
     auth::AccountId,
     order::{Address, CartId, OrderId, OrderLine, OrderStatus, PaymentStatus, RefundId, Totals},
+    payment::PaymentAction,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +14,9 @@ use crate::{
     order::{
         Order,
         fact::{RefundedLine, ShippingLine},
+        payment::Wanted,
         refund::{Refund, RefundStatus},
+        saga::{Saga, SagaStep},
         status,
         stream::StoredFact,
     },
@@ -70,6 +73,21 @@ pub(crate) struct OrderView {
     /// When it lapses, while it waits for its payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pay_by: Option<Timestamp>,
+    /// What it waits for by itself; shown to staff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) saga: Option<SagaView>,
+}
+
+/// What an order waits for by itself.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct SagaView {
+    /// The step.
+    step: SagaStep,
+    /// How often it was taken again.
+    attempts: u32,
+    /// When the clock moves it on; absent once it is left to people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<Timestamp>,
 }
 
 /// The money of an order.
@@ -88,6 +106,25 @@ pub(crate) struct OrderPaymentView {
     /// Why the provider said no.
     #[serde(skip_serializing_if = "Option::is_none")]
     declined: Option<String>,
+    /// What the buyer has to do, while the order waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<PaymentAction>,
+    /// Present while the order waits for another payment method: `POST /v1/orders/{id}/payment-attempts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method_required: Option<MethodRequiredView>,
+    /// Why the provider does not hand over what it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture_failed: Option<String>,
+}
+
+/// Another payment method is wanted.
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct MethodRequiredView {
+    /// Why the last one did not work.
+    #[schema(example = "insufficient_funds")]
+    reason: String,
+    /// How many more may be tried.
+    attempts_left: u32,
 }
 
 /// Money that goes, went or could not go back.
@@ -186,20 +223,45 @@ impl OrderView {
             totals: terms.totals,
             shipping: terms.shipping.clone(),
             shipping_address: terms.shipping_address.clone(),
-            payment: OrderPaymentView {
-                provider: terms.payment_provider.clone(),
-                authorized: order.payment.authorized,
-                captured: order.payment.captured,
-                refunded: order.payment.refunded,
-                refund_pending: refund_pending(order),
-                declined: order.payment.declined.clone(),
-            },
+            payment: OrderPaymentView::of(order),
             refunds: order.refunds.iter().map(RefundView::of).collect(),
             cart_id: terms.cart_id,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
             pay_by: order.deadline(),
+            saga: None,
         }
+    }
+}
+
+impl OrderPaymentView {
+    fn of(order: &Order) -> Self {
+        let payment = &order.payment;
+        let wanted = payment.wanted.as_ref().filter(|_| order.status == OrderStatus::AwaitingPayment);
+        let (action, method_required) = match wanted {
+            Some(Wanted::Action(action)) => (Some(action.clone()), None),
+            Some(Wanted::Method { reason, attempts_left }) => {
+                (None, Some(MethodRequiredView { reason: reason.clone(), attempts_left: *attempts_left }))
+            }
+            None => (None, None),
+        };
+        Self {
+            provider: order.payment_provider().to_owned(),
+            authorized: payment.authorized,
+            captured: payment.captured,
+            refunded: payment.refunded,
+            refund_pending: refund_pending(order),
+            declined: payment.declined.clone(),
+            action,
+            method_required,
+            capture_failed: payment.capture_failed.clone(),
+        }
+    }
+}
+
+impl From<Saga> for SagaView {
+    fn from(Saga { step, attempts, due_at }: Saga) -> Self {
+        Self { step, attempts, due_at }
     }
 }
 

@@ -192,6 +192,7 @@ impl OrderService {
             expected_version: 0,
             facts: vec![placed],
             summary: OrderSummary::of(&order),
+            snapshot: None,
             says: vec![(self.env.new_id::<EventId>(), order.announce_placed(wanted.payment_method))],
             receipt: Some(receipt.record(&view, now)?),
             handles: None,
@@ -241,6 +242,7 @@ impl OrderService {
             reservation_id: reservation.id,
             payment_provider: wanted.payment_method.provider.clone(),
             pay_by,
+            capture_within_seconds: self.config.capture_within_seconds,
         })
     }
 

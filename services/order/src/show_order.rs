@@ -2,14 +2,23 @@
 
 use chassis::StoreError;
 use contracts::{Page, Permission, order::OrderId};
+use jiff::Timestamp;
 
-use crate::{order::Order, order_view::OrderEventView, order_view::OrderView, owner::Shopper, service::OrderService};
+use crate::{
+    order::{Order, saga::Saga},
+    order_view::{OrderEventView, OrderView, SagaView},
+    owner::Shopper,
+    service::OrderService,
+};
 
 /// Why an order is not shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShowError {
     #[error("no such order")]
     NotFound,
+    /// It was placed later.
+    #[error("the order was placed at {placed_at}")]
+    NotYetPlaced { placed_at: Timestamp },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -17,7 +26,7 @@ pub(crate) enum ShowError {
 impl OrderService {
     /// The order.
     pub(crate) async fn show_order(&self, shopper: &Shopper, id: OrderId) -> Result<OrderView, ShowError> {
-        Ok(OrderView::of(&self.readable_order(shopper, id).await?))
+        Ok(shown_to(shopper, &self.readable_order(shopper, id).await?))
     }
 
     /// What happened to the order after event `after_seq`, oldest first.
@@ -35,10 +44,16 @@ impl OrderService {
         Ok(Page { items: items.map_err(StoreError::from)?, next_cursor: page.next_cursor })
     }
 
-    async fn readable_order(&self, shopper: &Shopper, id: OrderId) -> Result<Order, ShowError> {
+    pub(crate) async fn readable_order(&self, shopper: &Shopper, id: OrderId) -> Result<Order, ShowError> {
         match self.load_order(id).await? {
             Some(order) if shopper.owns(&order.terms.owner) || shopper.may(Permission::OrdersRead) => Ok(order),
             _ => Err(ShowError::NotFound),
         }
     }
+}
+
+/// The order as `shopper` sees it: staff also see where its saga stands.
+pub(crate) fn shown_to(shopper: &Shopper, order: &Order) -> OrderView {
+    let saga = Saga::of(order).filter(|_| shopper.may(Permission::OrdersRead)).map(SagaView::from);
+    OrderView { saga, ..OrderView::of(order) }
 }

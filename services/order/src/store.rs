@@ -18,7 +18,12 @@ use jiff::Timestamp;
 use crate::{
     cart::{Cart, CartLine, CartPatch},
     cart_view::CartView,
-    order::{Order, stream::StoredFact},
+    order::{
+        Order,
+        saga::Saga,
+        snapshot::{Snapshot, Stored},
+        stream::StoredFact,
+    },
     owner::{Owner, Shopper},
 };
 
@@ -111,8 +116,8 @@ pub(crate) struct OrderSummary {
     pub(crate) cart_id: CartId,
     pub(crate) placed_at: Timestamp,
     pub(crate) updated_at: Timestamp,
-    /// When it lapses, while it still can.
-    pub(crate) deadline: Option<Timestamp>,
+    /// What it waits for.
+    pub(crate) saga: Option<Saga>,
 }
 
 impl OrderSummary {
@@ -132,7 +137,7 @@ impl OrderSummary {
             cart_id: terms.cart_id,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
-            deadline: order.deadline(),
+            saga: Saga::of(order),
         }
     }
 }
@@ -144,6 +149,8 @@ pub(crate) struct Append {
     pub(crate) facts: Vec<StoredFact>,
     /// The order after the facts.
     pub(crate) summary: OrderSummary,
+    /// The order after the facts, if it is time to keep that.
+    pub(crate) snapshot: Option<Snapshot>,
     /// What to tell the others.
     pub(crate) says: Vec<(EventId, OrderEvent)>,
     /// The answer to keep.
@@ -217,6 +224,7 @@ pub(crate) struct Audited {
     pub(crate) id: OrderId,
     pub(crate) summary: Result<OrderSummary, StoreError>,
     pub(crate) stream: Result<Vec<StoredFact>, StoreError>,
+    pub(crate) snapshot: Result<Option<Snapshot>, StoreError>,
     /// The order that the cart says it became, if the cart is still there.
     pub(crate) cart_order_id: Option<Option<String>>,
 }
@@ -230,6 +238,9 @@ pub(crate) trait OrderStore: Send + Sync {
     /// The stream of an order; empty if there is no such order.
     async fn load(&self, id: OrderId) -> Result<Vec<StoredFact>, StoreError>;
 
+    /// The same, but from its snapshot on if it has one; whether that can be read is for the caller to see.
+    async fn load_recent(&self, id: OrderId) -> Result<Stored, StoreError>;
+
     /// Facts of the stream after `after_seq`.
     async fn list_facts(&self, id: OrderId, after_seq: u64, limit: u32) -> Result<Vec<StoredFact>, StoreError>;
 
@@ -241,7 +252,7 @@ pub(crate) trait OrderStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<OrderSummary>, StoreError>;
 
-    /// Orders whose deadline has passed, the most overdue first.
+    /// Orders whose saga is due, the most overdue first.
     async fn list_overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<OrderId>, StoreError>;
 
     /// Takes `count` order numbers out of the shop's counter. `shop_key` is used by the first call ever.
@@ -249,6 +260,9 @@ pub(crate) trait OrderStore: Send + Sync {
 
     /// Orders with their streams, by id, after `after`.
     async fn audit(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<Audited>, StoreError>;
+
+    /// When something was last stored: how far time has come for this store, running or not.
+    async fn last_activity(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Ids of streams that have no order, up to `limit`.
     async fn list_orphans(&self, limit: u32) -> Result<Vec<String>, StoreError>;

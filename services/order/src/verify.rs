@@ -1,13 +1,17 @@
 //! The invariants of orders, checked on stored data by `jangteo verify`, by tests and by the simulator.
 
-use contracts::order::{OrderId, OrderStatus};
+use std::time::Duration;
 
 use chassis::StoreError;
+use contracts::order::{OrderId, OrderStatus};
+use jiff::Timestamp;
 
 use crate::{
     order::{
         Order,
         refund::RefundStatus,
+        saga::{Saga, SagaStep},
+        snapshot::{SNAPSHOT_SCHEMA, Snapshot},
         status,
         stream::{StoredFact, broken_link},
     },
@@ -16,6 +20,8 @@ use crate::{
 
 /// Orders read at once.
 const BATCH_LEN: u32 = 200;
+/// How long a step may be overdue before it is a violation.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// Streams without an order that are named.
 const ORPHANS_MAX: u32 = 1000;
 
@@ -33,14 +39,16 @@ pub async fn verify(store: &SqliteStore) -> Result<Vec<String>, StoreError> {
     Ok(examine(store).await?.violations)
 }
 
-/// Examines every stored order, a batch at a time.
+/// Examines every stored order, a batch at a time. What is overdue is measured by the last thing that was stored, not
+/// by the clock: a shop that does not run moves nothing on, and that is no fault of its data.
 pub async fn examine(store: &SqliteStore) -> Result<Findings, StoreError> {
     let mut findings = Findings::default();
+    let now = store.last_activity().await?.unwrap_or(Timestamp::MIN);
     let mut after = None;
     loop {
         let batch = store.audit(after, BATCH_LEN).await?;
         let Some(last) = batch.last().map(|audited| audited.id) else { break };
-        batch.into_iter().for_each(|audited| findings.judge(audited));
+        batch.into_iter().for_each(|audited| findings.judge(audited, now));
         after = Some(last);
     }
     for id in store.list_orphans(ORPHANS_MAX).await? {
@@ -58,7 +66,7 @@ impl Findings {
         self.in_progress.push(format!("order: {id}: {what}"));
     }
 
-    fn judge(&mut self, audited: Audited) {
+    fn judge(&mut self, audited: Audited, now: Timestamp) {
         let id = audited.id;
         let stream = match audited.stream {
             Ok(stream) => stream,
@@ -79,8 +87,39 @@ impl Findings {
             }
             _ => {}
         }
+        match audited.snapshot {
+            Ok(Some(snapshot)) => self.judge_snapshot(id, &snapshot, &stream),
+            Ok(None) => {}
+            Err(error) => self.wrong(id, error),
+        }
         self.judge_money(&order);
         self.judge_progress(&order);
+        self.judge_saga(&order, now);
+    }
+
+    /// A snapshot of another schema is not read by anybody.
+    fn judge_snapshot(&mut self, id: OrderId, snapshot: &Snapshot, stream: &[StoredFact]) {
+        let past = usize::try_from(snapshot.version).ok().and_then(|version| stream.get(..version));
+        let folded = past.and_then(|past| Order::fold(id, past).ok());
+        if snapshot.schema == SNAPSHOT_SCHEMA && (folded.is_none() || snapshot.open(id) != folded) {
+            self.wrong(id, format_args!("its snapshot of event {} is not what its events say", snapshot.version));
+        }
+    }
+
+    fn judge_saga(&mut self, order: &Order, now: Timestamp) {
+        let Some(Saga { step, attempts, due_at }) = Saga::of(order) else { return };
+        let id = order.id;
+        match due_at {
+            None => self.wrong(id, format_args!("its money did not come after {attempts} reminders")),
+            Some(due_at) if due_at.checked_add(PATIENCE).is_ok_and(|end| end < now) => {
+                self.wrong(id, format_args!("its step `{}` is overdue since {due_at}", step.name()));
+            }
+            Some(due_at) => match step {
+                SagaStep::Authorize => self.open(id, format_args!("waits for its payment until {due_at}")),
+                SagaStep::Capture => self.open(id, "its money is to be captured"),
+                SagaStep::Close => {}
+            },
+        }
     }
 
     fn fold(&mut self, id: OrderId, stream: &[StoredFact]) -> Option<Order> {
@@ -91,7 +130,8 @@ impl Findings {
         use OrderStatus::{Closed, Completed, Confirmed, Processing};
         let (id, payment, total) = (order.id, &order.payment, order.terms.totals.total);
         let confirmed = matches!(order.status, Confirmed | Processing | Completed | Closed);
-        if confirmed && (payment.id.is_none() || payment.authorized != total) {
+        let excused = payment.reversed || order.released;
+        if confirmed && !excused && (!payment.is_held() || payment.authorized != total) {
             self.wrong(id, format_args!("confirmed with {} authorized of {total}", payment.authorized));
         }
         if payment.captured.amount_minor > payment.authorized.amount_minor {
@@ -129,13 +169,8 @@ impl Findings {
         } else if order.refunds.iter().any(|refund| refund.status == RefundStatus::Requested) {
             self.open(id, "a refund is on its way");
         }
-        if let Some(deadline) = order.deadline() {
-            self.open(id, format_args!("waits for its payment until {deadline}"));
-        }
-        if order.status == OrderStatus::Confirmed
-            && payment.captured.amount_minor < order.terms.totals.total.amount_minor
-        {
-            self.open(id, "its money is to be captured");
+        if payment.reversed && !status::is_undone(order.status) {
+            self.open(id, "its deposit was taken back");
         }
     }
 }

@@ -10,7 +10,7 @@ use chassis::{
     idempotency::{Answer, Receipt},
 };
 use contracts::{
-    Page,
+    Page, Violation,
     order::{OrderId, OrderStatus},
 };
 use http::{StatusCode, header};
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     order_view::{OrderEventView, OrderSummaryView, OrderView},
+    show_past_order::OrderChanges,
     store::OrderFilter,
 };
 
@@ -58,9 +59,20 @@ pub(super) async fn place_order(
     respond(placed_answer(&order))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GetOrderParams {
+    /// Show the order as it was then. Without it, as it is.
+    #[param(example = "2026-11-22T09:30:00Z")]
+    at: Option<Timestamp>,
+}
+
 /// Get an order
+///
+/// As it is, or as it was at any time since it was placed. Holders of `orders:read` also see what its saga waits for.
 #[utoipa::path(
-    get, path = "/v1/orders/{id}", tag = "Orders", params(("id" = OrderId, Path)),
+    get, path = "/v1/orders/{id}", tag = "Orders", params(("id" = OrderId, Path), GetOrderParams),
     security(("guest" = []), ("bearer" = [])),
     responses((status = 200, description = "The order.", body = OrderView), Problems)
 )]
@@ -69,9 +81,47 @@ pub(super) async fn get_order(
     caller: CurrentCaller,
     guest: GuestToken,
     Path(id): Path<OrderId>,
+    Query(params): Query<GetOrderParams>,
 ) -> Result<Response, Problem> {
-    let order = state.service.show_order(&shopper(caller, guest), id).await?;
-    Ok(([(header::ETAG, etag(order.version))], Json(order)).into_response())
+    let shopper = shopper(caller, guest);
+    let Some(at) = params.at else {
+        let order = state.service.show_order(&shopper, id).await?;
+        return Ok(([(header::ETAG, etag(order.version))], Json(order)).into_response());
+    };
+    Ok(Json(state.service.show_order_at(&shopper, id, at).await?).into_response())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListOrderChangesParams {
+    /// From how it was then; before it was placed, from nothing.
+    #[param(example = "2026-11-22T09:30:00Z")]
+    from: Timestamp,
+    /// To how it was then, which is later.
+    #[param(example = "2026-11-22T21:30:00Z")]
+    until: Timestamp,
+}
+
+/// List what became of an order between two times
+///
+/// Everything in which the order at `until` differs from the order at `from`, and the events that made it so.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}/changes", tag = "Orders", params(("id" = OrderId, Path), ListOrderChangesParams),
+    security(("guest" = []), ("bearer" = [])),
+    responses((status = 200, description = "Differences and events.", body = OrderChanges), Problems)
+)]
+pub(super) async fn list_order_changes(
+    State(state): State<AppState>,
+    caller: CurrentCaller,
+    guest: GuestToken,
+    Path(id): Path<OrderId>,
+    Query(ListOrderChangesParams { from, until }): Query<ListOrderChangesParams>,
+) -> Result<Json<OrderChanges>, Problem> {
+    if until < from {
+        return Err(Problem::invalid(vec![Violation::new("until", "must not be before `from`")]));
+    }
+    Ok(Json(state.service.list_order_changes(&shopper(caller, guest), id, from, until).await?))
 }
 
 #[derive(Deserialize, IntoParams)]

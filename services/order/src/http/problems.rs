@@ -8,10 +8,11 @@ use crate::{
     cancel_order::CancelRefused,
     cart::{LINES_MAX, QUANTITY_MAX},
     cart_error::CartError,
-    order::refund::RefundRefused,
-    order::status,
+    give_payment_method::MethodRefused,
+    order::{payment::NoMethodWanted, refund::RefundRefused, status},
     place_order::{PlaceError, ShortLine},
     refund_order::RefundError,
+    release_order::ReleaseRefused,
     show_order::ShowError,
 };
 
@@ -73,6 +74,12 @@ impl From<ShowError> for Problem {
     fn from(error: ShowError) -> Self {
         match error {
             ShowError::NotFound => Self::not_found("order"),
+            ShowError::NotYetPlaced { placed_at } => Self::new(
+                ErrorCode::NotFound,
+                format!("There was no such order then: it was placed at {placed_at}. Ask for a later time."),
+            )
+            .kind("order_not_yet_placed")
+            .with("placed_at", placed_at),
             ShowError::Store(error) => error.into(),
         }
     }
@@ -88,6 +95,39 @@ impl From<AdvanceError<CancelRefused>> for Problem {
                 format!("An order that is {} cannot be cancelled.", status::name(refused.from)),
             )
             .kind("order_not_cancellable")
+            .with("status", refused.from),
+            AdvanceError::Busy => busy("order"),
+            AdvanceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdvanceError<MethodRefused>> for Problem {
+    fn from(error: AdvanceError<MethodRefused>) -> Self {
+        match error {
+            AdvanceError::NotFound | AdvanceError::Refused(MethodRefused::NotFound) => Self::not_found("order"),
+            AdvanceError::Refused(MethodRefused::NotWanted(NoMethodWanted(status))) => Self::new(
+                ErrorCode::Conflict,
+                "This order waits for no other payment method: it shows `payment.method_required` while it does.",
+            )
+            .kind("payment_method_not_wanted")
+            .with("status", status),
+            AdvanceError::Busy => busy("order"),
+            AdvanceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdvanceError<ReleaseRefused>> for Problem {
+    fn from(error: AdvanceError<ReleaseRefused>) -> Self {
+        match error {
+            AdvanceError::NotFound => Self::not_found("order"),
+            AdvanceError::Refused(ReleaseRefused::Stale { current }) => stale("order", current),
+            AdvanceError::Refused(ReleaseRefused::Status(refused)) => Self::new(
+                ErrorCode::Conflict,
+                format!("An order that is {} is not on hold: there is nothing to release.", status::name(refused.from)),
+            )
+            .kind("order_not_on_hold")
             .with("status", refused.from),
             AdvanceError::Busy => busy("order"),
             AdvanceError::Store(error) => error.into(),

@@ -106,6 +106,19 @@ pub(super) struct PlaceOrderRequest {
     expected_total: Option<Money>,
 }
 
+/// How the buyer wants to pay now.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivePaymentMethodRequest {
+    /// Another method, or the same once more.
+    payment_method: PaymentMethod,
+}
+
+/// Nothing is to be said; send `{}` or no body.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseOrderRequest {}
+
 /// Why an order is called off.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -220,19 +233,28 @@ impl UpdateCartRequest {
 impl PlaceOrderRequest {
     /// What is wanted, if every rule is kept.
     pub(super) fn check(self) -> Result<PlaceOrder, Problem> {
-        let mut wrong = Vec::new();
-        for (member, text, chars_max) in
-            [("provider", &self.payment_method.provider, 32), ("token", &self.payment_method.token, 200)]
-        {
-            let chars = text.chars().count();
-            if chars == 0 || chars > chars_max || text.chars().any(char::is_control) {
-                let detail = format!("must have 1 to {chars_max} characters, none of them control characters");
-                wrong.push(Violation::new(format!("/payment_method/{member}"), detail));
-            }
-        }
         let Self { cart_id, payment_method, expected_total } = self;
-        unless(wrong, PlaceOrder { cart_id, payment_method, expected_total })
+        Ok(PlaceOrder { cart_id, payment_method: checked_method(payment_method)?, expected_total })
     }
+}
+
+impl GivePaymentMethodRequest {
+    /// The method, if every rule is kept.
+    pub(super) fn check(self) -> Result<PaymentMethod, Problem> {
+        checked_method(self.payment_method)
+    }
+}
+
+fn checked_method(method: PaymentMethod) -> Result<PaymentMethod, Problem> {
+    let mut wrong = Vec::new();
+    for (member, text, chars_max) in [("provider", &method.provider, 32), ("token", &method.token, 200)] {
+        let chars = text.chars().count();
+        if chars == 0 || chars > chars_max || text.chars().any(char::is_control) {
+            let detail = format!("must have 1 to {chars_max} characters, none of them control characters");
+            wrong.push(Violation::new(format!("/payment_method/{member}"), detail));
+        }
+    }
+    unless(wrong, method)
 }
 
 impl CancelOrderRequest {

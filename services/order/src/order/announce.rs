@@ -2,8 +2,10 @@
 //! none is told twice.
 
 use contracts::order::{
-    OrderConfirmed, OrderEnded, OrderEvent, OrderPlaced, OrderRefunded, OrderSnapshot, PaymentMethod, RefundRequested,
+    OrderAwaitingPayment, OrderConfirmed, OrderEnded, OrderEvent, OrderPaymentMethodGiven, OrderPlaced, OrderRefunded,
+    OrderSnapshot, PaymentMethod, RefundRequested,
 };
+use contracts::payment::PaymentAction;
 
 use super::{Order, fact::Fact};
 
@@ -31,11 +33,27 @@ impl Order {
         OrderEvent::Placed(OrderPlaced { order: self.snapshot(), payment_method, pay_by: self.terms.pay_by })
     }
 
+    fn announce_confirmed(&self, reminder: u32) -> OrderEvent {
+        OrderEvent::Confirmed(OrderConfirmed { order: self.snapshot(), reminder })
+    }
+
+    fn announce_awaiting(&self, action: Option<PaymentAction>, reason: Option<String>) -> OrderEvent {
+        let (order, pay_by) = (self.snapshot(), self.terms.pay_by);
+        OrderEvent::AwaitingPayment(OrderAwaitingPayment { order, action, reason, pay_by })
+    }
+
     /// What is said of `fact`, which has just happened to this order.
     pub(crate) fn announce(&self, fact: &Fact) -> Option<OrderEvent> {
         let ended = |reason: &str, restock| OrderEnded { order: self.snapshot(), reason: reason.to_owned(), restock };
         Some(match fact {
-            Fact::Confirmed(_) => OrderEvent::Confirmed(OrderConfirmed { order: self.snapshot() }),
+            Fact::Confirmed(_) | Fact::Released(_) => self.announce_confirmed(0),
+            Fact::CaptureReminded(reminded) => self.announce_confirmed(reminded.attempt),
+            Fact::PaymentActionRequired(required) => self.announce_awaiting(Some(required.action.clone()), None),
+            Fact::PaymentMethodRequired(required) => self.announce_awaiting(None, Some(required.reason.clone())),
+            Fact::PaymentMethodGiven(given) => OrderEvent::PaymentMethodGiven(OrderPaymentMethodGiven {
+                order_id: self.id,
+                payment_method: PaymentMethod { provider: given.provider.clone(), token: given.token.clone() },
+            }),
             Fact::Rejected(because) => OrderEvent::Rejected(ended(&because.reason, false)),
             Fact::Expired(because) => OrderEvent::Expired(ended(&because.reason, false)),
             Fact::Cancelled(cancelled) => OrderEvent::Cancelled(ended(&cancelled.reason, cancelled.restock)),
@@ -53,6 +71,12 @@ impl Order {
                 refunded_total: refunded.refunded_total,
             }),
             Fact::Placed(_)
+            | Fact::AwaitingPayment(_)
+            | Fact::PaymentCaptureFailed(_)
+            | Fact::PaymentReversed(_)
+            | Fact::ProcessingStarted(_)
+            | Fact::Completed(_)
+            | Fact::Closed(_)
             | Fact::PaymentAuthorized(_)
             | Fact::PaymentDeclined(_)
             | Fact::PutOnHold(_)

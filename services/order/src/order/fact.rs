@@ -7,7 +7,7 @@ use std::sync::Arc;
 use contracts::{
     Currency, Locale, Money,
     order::{Address, CartId, LineId, OrderLine, RefundId, Totals},
-    payment::PaymentId,
+    payment::{PaymentAction, PaymentId},
     product::ReservationId,
 };
 use jiff::Timestamp;
@@ -45,6 +45,54 @@ pub(crate) struct Terms {
     /// Which provider; the token of the method goes to payment and is not kept.
     pub(crate) payment_provider: String,
     pub(crate) pay_by: Timestamp,
+    /// How long the money of a confirmed order may take to arrive before payment is reminded.
+    #[serde(default = "capture_within_seconds_default")]
+    pub(crate) capture_within_seconds: u32,
+}
+
+/// What holds for orders that were placed before this was agreed on. Never changes.
+fn capture_within_seconds_default() -> u32 {
+    15 * 60
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ActionRequired {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) action: PaymentAction,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MethodRequired {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) reason: String,
+    pub(crate) attempts_left: u32,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MethodGiven {
+    pub(crate) provider: String,
+    /// Passed on to payment when this happens, and not kept.
+    #[serde(skip)]
+    pub(crate) token: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CaptureFailed {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) amount: Money,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reversed {
+    pub(crate) payment_id: PaymentId,
+    pub(crate) captured_total: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CaptureReminded {
+    /// 1 for the first reminder of the order.
+    pub(crate) attempt: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,14 +217,24 @@ macro_rules! facts {
 facts! {
     /// The buyer agreed; stock is held.
     Placed(Arc<Terms>) = "placed" / 1,
+    /// The buyer has to act before the provider holds anything.
+    PaymentActionRequired(ActionRequired) = "payment_action_required" / 1,
+    /// The provider said no to this method; another one may do.
+    PaymentMethodRequired(MethodRequired) = "payment_method_required" / 1,
+    /// The buyer's turn: to act, or to name another method.
+    AwaitingPayment(Nothing) = "awaiting_payment" / 1,
+    /// The buyer named another method.
+    PaymentMethodGiven(MethodGiven) = "payment_method_given" / 1,
     /// The provider holds the money.
     PaymentAuthorized(Authorized) = "payment_authorized" / 1,
     /// The provider said no.
     PaymentDeclined(Declined) = "payment_declined" / 1,
     /// Stock and payment are certain.
-    Confirmed(Confirmed) = "confirmed" / 1,
+    Confirmed(Nothing) = "confirmed" / 1,
     /// A person has to look at it.
     PutOnHold(Because) = "put_on_hold" / 1,
+    /// A person has looked at it and lets it go on.
+    Released(Nothing) = "released" / 1,
     /// It never came about: the payment was declined.
     Rejected(Because) = "rejected" / 1,
     /// It never came about: nobody paid in time.
@@ -185,6 +243,12 @@ facts! {
     Cancelled(Cancelled) = "cancelled" / 1,
     /// Money was taken.
     PaymentCaptured(Captured) = "payment_captured" / 1,
+    /// The provider will not hand the money over.
+    PaymentCaptureFailed(CaptureFailed) = "payment_capture_failed" / 1,
+    /// A deposit was taken back.
+    PaymentReversed(Reversed) = "payment_reversed" / 1,
+    /// The money is late; payment was told once more that it is wanted.
+    CaptureReminded(CaptureReminded) = "capture_reminded" / 1,
     /// The authorization was let go.
     PaymentVoided(Voided) = "payment_voided" / 1,
     /// Money is to go back.
@@ -193,11 +257,17 @@ facts! {
     PaymentRefunded(Refunded) = "payment_refunded" / 1,
     /// The provider would not give money back.
     RefundFailed(RefundFailed) = "refund_failed" / 1,
+    /// The first parcel is being made.
+    ProcessingStarted(Nothing) = "processing_started" / 1,
+    /// Everything has shipped.
+    Completed(Nothing) = "completed" / 1,
+    /// The return window is over.
+    Closed(Nothing) = "closed" / 1,
 }
 
 /// Nothing more to say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Confirmed {}
+pub(crate) struct Nothing {}
 
 impl std::fmt::Debug for Fact {
     /// The name only: some facts carry the buyer.

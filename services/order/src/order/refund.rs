@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How a refund stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RefundStatus {
     /// On its way.
@@ -27,7 +27,7 @@ pub(crate) enum RefundStatus {
 }
 
 /// Money that goes, went or could not go back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Refund {
     pub(crate) id: RefundId,
     pub(crate) amount: Money,
@@ -37,6 +37,22 @@ pub(crate) struct Refund {
     pub(crate) failure: Option<String>,
     pub(crate) requested_at: Timestamp,
     pub(crate) settled_at: Option<Timestamp>,
+}
+
+impl Refund {
+    /// A refund that was just asked for.
+    pub(super) fn requested(wanted: RefundWanted, at: Timestamp) -> Self {
+        Self {
+            id: wanted.refund_id,
+            amount: wanted.amount,
+            reason: wanted.reason,
+            lines: wanted.lines,
+            status: RefundStatus::Requested,
+            failure: None,
+            requested_at: at,
+            settled_at: None,
+        }
+    }
 }
 
 /// How much is wanted back.

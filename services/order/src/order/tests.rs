@@ -1,5 +1,9 @@
 //! Rules of orders, by example and over random histories.
 
+mod histories;
+mod payment;
+mod saga;
+
 use contracts::{
     Money,
     event::EventId,
@@ -148,15 +152,15 @@ fn a_declined_order_is_rejected() {
 fn an_authorization_that_comes_late_is_noted_and_changes_nothing() {
     let mut history = History::placed();
     let pay_by = history.order.terms.pay_by;
-    assert!(history.order.expire(at(0)).is_empty());
-    let said = history.let_happen(history.order.expire(pay_by));
+    assert!(history.order.take_due_step(at(0)).is_empty());
+    let said = history.let_happen(history.order.take_due_step(pay_by));
     assert!(matches!(said.as_slice(), [OrderEvent::Expired(ended)] if ended.reason == PAYMENT_TIMED_OUT));
     let said = history.let_happen(history.order.payment_authorized(authorized(history.total())));
     assert!(said.is_empty());
     assert_eq!(history.order.status, OrderStatus::Expired);
     history.let_happen(history.order.payment_voided(&voided()));
     assert_eq!(history.order.payment_status(), PaymentStatus::Voided);
-    assert!(history.order.expire(pay_by).is_empty());
+    assert!(history.order.take_due_step(pay_by).is_empty());
 }
 
 #[test]
@@ -260,104 +264,7 @@ fn a_stream_of_another_shape_is_refused() {
     assert!(matches!(Order::fold(id(1), &unknown), Err(FoldError::Decode { .. })));
 }
 
-/// Anything that can happen to an order from outside.
-#[derive(Debug, Clone)]
-enum Step {
-    Authorize(bool),
-    Decline,
-    Capture,
-    Void,
-    Cancel,
-    OutOfStock,
-    Expire(bool),
-    RefundRest,
-    RefundAmount(i64),
-    RefundUnits(usize, i64),
-    SettleRefund(usize, bool),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => any::<bool>().prop_map(Step::Authorize),
-        1 => Just(Step::Decline),
-        3 => Just(Step::Capture),
-        1 => Just(Step::Void),
-        1 => Just(Step::Cancel),
-        1 => Just(Step::OutOfStock),
-        1 => any::<bool>().prop_map(Step::Expire),
-        1 => Just(Step::RefundRest),
-        4 => (1_i64..40_000).prop_map(Step::RefundAmount),
-        4 => (0_usize..3, 1_i64..4).prop_map(|(line, quantity)| Step::RefundUnits(line, quantity)),
-        5 => (0_usize..6, any::<bool>()).prop_map(|(refund, ok)| Step::SettleRefund(refund, ok)),
-    ]
-}
-
-fn take(history: &mut History, step: Step, number: u128) {
-    let total = history.total();
-    let order = &history.order;
-    let facts = match step {
-        Step::Authorize(whole) => order.payment_authorized(authorized(if whole { total } else { total - 1 })),
-        Step::Decline => order.payment_declined(declined()),
-        Step::Capture if order.payment.authorized.amount_minor > 0 => {
-            order.payment_captured(captured(order.payment.authorized.amount_minor))
-        }
-        Step::Capture => Vec::new(),
-        Step::Void => order.payment_voided(&voided()),
-        Step::Cancel => order.cancel("no".to_owned()).unwrap_or_default(),
-        Step::OutOfStock => order.run_out_of_stock(),
-        Step::Expire(late) => order.expire(if late { order.terms.pay_by } else { at(1) }),
-        Step::RefundRest | Step::RefundAmount(_) | Step::RefundUnits(..) => {
-            let lines = &order.terms.lines;
-            let scope = match step {
-                Step::RefundAmount(amount) => RefundScope::Amount(krw(amount)),
-                Step::RefundUnits(line, quantity) => {
-                    let line_id = lines[line % lines.len()].id;
-                    RefundScope::Units(vec![RefundUnits { line_id, quantity, restock: true }])
-                }
-                _ => RefundScope::Rest,
-            };
-            order.request_refund(id(number), &scope, "broken".to_owned()).unwrap_or_default()
-        }
-        Step::SettleRefund(index, ok) => {
-            let Some(refund) =
-                order.refunds.iter().filter(|refund| refund.status == RefundStatus::Requested).nth(index)
-            else {
-                return;
-            };
-            let (number, amount) = (refund.id.as_uuid().as_u128(), refund.amount.amount_minor);
-            if ok {
-                let total = order.payment.refunded.amount_minor + amount;
-                order.payment_refunded(refunded(Some(number), amount, total), event())
-            } else {
-                order.refund_failed(failed(number, amount), event())
-            }
-        }
-    };
-    if !facts.is_empty() {
-        history.let_happen(facts);
-    }
-}
-
 proptest! {
-    #[test]
-    fn whatever_happens_money_and_history_stay_right(steps in proptest::collection::vec(step(), 0..40)) {
-        let mut history = History::placed();
-        for (index, step) in steps.into_iter().enumerate() {
-            take(&mut history, step, 100 + index as u128);
-            let order = &history.order;
-            let (captured, refunded) = (order.payment.captured.amount_minor, order.payment.refunded.amount_minor);
-            let in_flight = order.refunds_in_flight().unwrap().amount_minor;
-            prop_assert!(refunded + in_flight <= captured, "{refunded} + {in_flight} of {captured}");
-            prop_assert!(captured <= order.payment.authorized.amount_minor);
-            if matches!(order.status, OrderStatus::Confirmed) {
-                prop_assert_eq!(order.payment.authorized, order.terms.totals.total);
-            }
-        }
-        let folded = Order::fold(history.order.id, &history.stream).unwrap();
-        prop_assert!(folded == history.order);
-        prop_assert_eq!(broken_link(history.order.id, &history.stream), None);
-    }
-
     #[test]
     fn any_changed_byte_is_found(victim in any::<prop::sample::Index>(), byte in any::<prop::sample::Index>(), field in 0_u8..6) {
         let mut stream = History::paid().stream;

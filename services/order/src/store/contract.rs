@@ -10,8 +10,8 @@ use chassis::{
 use contracts::{
     Caller, Event as _, Locale,
     event::EventId,
-    order::{CartId, OrderId, OrderStatus},
-    payment::{PaymentAuthorized, PaymentEvent},
+    order::{CartId, OrderId, OrderStatus, RefundId},
+    payment::{PaymentAuthorized, PaymentCaptured, PaymentEvent, PaymentRefundFailed},
 };
 
 use super::{
@@ -24,6 +24,10 @@ use crate::{
     config::Config,
     order::{
         Order,
+        fact::Fact,
+        refund::RefundScope,
+        saga::Saga,
+        snapshot::{FACTS_PER_SNAPSHOT, Snapshot, Stored},
         stream::{Origin, broken_link},
     },
     owner::{Owner, Shopper, TokenHash},
@@ -54,6 +58,8 @@ impl<S: CartStore + OrderStore> Bench<S> {
         self.makes_one_order_of_a_cart().await;
         self.handles_an_event_once().await;
         self.finds_what_is_overdue().await;
+        self.keeps_snapshots_of_long_streams().await;
+        self.knows_when_it_was_last_used().await;
         self.draws_numbers_once().await;
     }
 
@@ -110,6 +116,7 @@ impl<S: CartStore + OrderStore> Bench<S> {
             expected_version: 0,
             facts: vec![placed],
             summary: OrderSummary::of(&order),
+            snapshot: None,
             says: vec![(self.env.new_id::<EventId>(), order.announce_placed(method))],
             receipt: None,
             handles: None,
@@ -129,7 +136,17 @@ impl<S: CartStore + OrderStore> Bench<S> {
         let facts = order.advance(facts, &self.origin(5)).unwrap();
         let summary = OrderSummary::of(order);
         let now = at(5);
-        Append { expected_version, facts, summary, says, receipt: None, handles: None, cart_version: None, now }
+        Append {
+            expected_version,
+            facts,
+            summary,
+            snapshot: None,
+            says,
+            receipt: None,
+            handles: None,
+            cart_version: None,
+            now,
+        }
     }
 
     async fn keeps_carts(&self) {
@@ -248,6 +265,7 @@ impl<S: CartStore + OrderStore> Bench<S> {
             expected_version,
             facts,
             summary: OrderSummary::of(&order),
+            snapshot: None,
             says: Vec::new(),
             receipt: None,
             handles: handled(),
@@ -267,8 +285,63 @@ impl<S: CartStore + OrderStore> Bench<S> {
         assert!(self.store.list_overdue(deadline, 100).await.unwrap().contains(&order.id));
         let append = self.confirm(&mut order);
         self.store.append(append).await.unwrap();
-        assert!(!self.store.list_overdue(deadline, 100).await.unwrap().contains(&order.id));
         assert_eq!(order.status, OrderStatus::Confirmed);
+        assert!(!self.store.list_overdue(deadline, 100).await.unwrap().contains(&order.id));
+        let capture_by = Saga::of(&order).unwrap().due_at.unwrap();
+        assert!(capture_by > deadline && self.store.list_overdue(capture_by, 100).await.unwrap().contains(&order.id));
+    }
+
+    async fn keeps_snapshots_of_long_streams(&self) {
+        let (mut order, placed) = self.order();
+        self.store.append(placed).await.unwrap();
+        assert!(self.store.load_recent(order.id).await.unwrap().snapshot.is_none());
+        let append = self.confirm(&mut order);
+        self.store.append(append).await.unwrap();
+        let captured_total = order.terms.totals.total;
+        let captured = PaymentCaptured { payment_id: id(50), order_id: order.id, captured_total };
+        self.let_happen(&mut order, |order| order.payment_captured(captured.clone())).await;
+        while order.version < 2 * FACTS_PER_SNAPSHOT + 5 {
+            let refund_id: RefundId = self.env.new_id();
+            let scope = RefundScope::Amount(krw(1));
+            self.let_happen(&mut order, |order| order.request_refund(refund_id, &scope, "x".to_owned()).unwrap()).await;
+            let (payment_id, order_id, refund_id) = (id(50), order.id, Some(refund_id));
+            let (amount, reason) = (krw(1), "no".to_owned());
+            let failed = PaymentRefundFailed { payment_id, order_id, refund_id, amount, reason };
+            self.let_happen(&mut order, |order| order.refund_failed(failed.clone(), id(9))).await;
+        }
+        let Stored { snapshot, facts } = self.store.load_recent(order.id).await.unwrap();
+        let snapshot = snapshot.unwrap();
+        assert_eq!((snapshot.version, facts[0].seq), (2 * FACTS_PER_SNAPSHOT, 2 * FACTS_PER_SNAPSHOT));
+        assert!(Order::resume(order.id, &snapshot, &facts).unwrap() == order);
+        assert!(Order::fold(order.id, &self.store.load(order.id).await.unwrap()).unwrap() == order);
+        assert!(self.store.audit(None, 100).await.unwrap().iter().any(|audited| {
+            audited.id == order.id && audited.snapshot.as_ref().is_ok_and(|kept| *kept == Some(snapshot.clone()))
+        }));
+    }
+
+    /// Appends what `decide` says, as the use cases do.
+    async fn let_happen(&self, order: &mut Order, decide: impl Fn(&Order) -> Vec<Fact>) {
+        let (expected_version, facts) = (order.version, decide(order));
+        let facts = order.advance(facts, &self.origin(6)).unwrap();
+        let append = Append {
+            expected_version,
+            facts,
+            summary: OrderSummary::of(order),
+            snapshot: Snapshot::if_due(order, expected_version).unwrap(),
+            says: Vec::new(),
+            receipt: None,
+            handles: None,
+            cart_version: None,
+            now: at(6),
+        };
+        assert_eq!(self.store.append(append).await.unwrap(), Appended::Done);
+    }
+
+    async fn knows_when_it_was_last_used(&self) {
+        let (_, mut placed) = self.order();
+        placed.summary.updated_at = at(7000);
+        self.store.append(placed).await.unwrap();
+        assert_eq!(self.store.last_activity().await.unwrap(), Some(at(7000)));
     }
 
     async fn draws_numbers_once(&self) {
@@ -302,5 +375,5 @@ async fn sqlite_in_a_file_keeps_the_contract_and_finds_everything_again() {
     let location = Location::in_folder(folder.path(), "order.db");
     Bench::new(SqliteStore::open(&location).unwrap()).all().await;
     let again = SqliteStore::open(&location).unwrap();
-    assert_eq!(again.list_orders(OrderFilter::default(), None, 100).await.unwrap().len(), 5);
+    assert_eq!(again.list_orders(OrderFilter::default(), None, 100).await.unwrap().len(), 7);
 }

@@ -69,5 +69,6 @@ pub(crate) fn terms() -> Terms {
         reservation_id: id(4),
         payment_provider: "sandbox".to_owned(),
         pay_by: at(900),
+        capture_within_seconds: 900,
     }
 }

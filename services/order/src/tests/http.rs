@@ -1,11 +1,14 @@
 //! The service as it is built, over its routes.
 
+mod life;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use chassis::{
     Env,
     bus::{Bus, EmbeddedBus, Record},
+    env::ManualClock,
     queue::EmbeddedQueue,
     sqlite::Location,
     testing::TestAuth,
@@ -24,6 +27,7 @@ use crate::{Config, Deps, Running, build};
 
 struct Site {
     env: Env,
+    clock: Arc<ManualClock>,
     auth: Arc<TestAuth>,
     bus: Arc<EmbeddedBus>,
     product: Arc<StockRoom>,
@@ -46,7 +50,7 @@ struct Reply {
 
 impl Site {
     async fn open() -> Self {
-        let (env, _) = Env::simulated(3);
+        let (env, clock) = Env::simulated(3);
         let auth = TestAuth::new(&env);
         let bus = EmbeddedBus::open(&env, &Location::Memory).unwrap();
         let product = stock_room();
@@ -60,7 +64,7 @@ impl Site {
             product: product.clone(),
         };
         let running = build(Config::default(), deps).await.unwrap();
-        Self { env, auth, bus, product, running }
+        Self { env, clock, auth, bus, product, running }
     }
 
     async fn send(&self, call: Call) -> Reply {

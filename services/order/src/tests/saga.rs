@@ -42,10 +42,10 @@ async fn an_order_that_nobody_pays_expires() {
     let shop = Shop::open();
     let (owner, order) = shop.placed().await;
     shop.clock.advance(Duration::from_secs(899));
-    assert_eq!(shop.service.expire_overdue().await.unwrap(), 0);
+    assert_eq!(shop.service.run_due_sagas().await.unwrap(), 0);
     shop.clock.advance(Duration::from_secs(1));
-    assert_eq!(shop.service.expire_overdue().await.unwrap(), 1);
-    assert_eq!(shop.service.expire_overdue().await.unwrap(), 0);
+    assert_eq!(shop.service.run_due_sagas().await.unwrap(), 1);
+    assert_eq!(shop.service.run_due_sagas().await.unwrap(), 0);
     // The authorization comes late: it is noted, and payment lets it go.
     shop.hear(&authorized(&order)).await;
     assert_eq!(shop.examine().await.in_progress.len(), 1);
@@ -72,7 +72,7 @@ async fn expiry_and_authorization_race_and_one_wins() {
             shop.hear(&authorized(order)).await;
         }
     };
-    let (expired, ()) = tokio::join!(shop.service.expire_overdue(), authorize);
+    let (expired, ()) = tokio::join!(shop.service.run_due_sagas(), authorize);
     expired.unwrap();
     let findings = shop.examine().await;
     assert_eq!(findings.violations, Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! A shop to test: the service on a store, with a clock that moves only when told.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use chassis::{
     Env, StoreError,
@@ -25,8 +25,9 @@ use crate::{
     cart_view::CartView,
     config::Config,
     create_cart::{NewCart, NewLine},
-    events::Saga,
+    events::Listener,
     numbers::OrderNumbers,
+    order::{Order, fact::Fact},
     order_view::OrderView,
     owner::{Shopper, TokenHash},
     place_order::{PlaceError, PlaceOrder},
@@ -114,7 +115,14 @@ impl Shop {
 
     pub(crate) async fn consume(&self, envelope: &Envelope) -> Result<(), chassis::bus::ConsumeError> {
         use chassis::bus::Consumer as _;
-        Saga { service: self.service.clone() }.consume(envelope).await
+        Listener { service: self.service.clone() }.consume(envelope).await
+    }
+
+    /// Lets facts happen to an order by themselves.
+    pub(crate) async fn let_happen(&self, id: OrderId, facts: Vec<Fact>) {
+        let origin = self.service.request_of(&staff());
+        let decide = |_: &Order| Ok::<_, Infallible>(facts.clone());
+        self.service.advance(id, origin, || None, decide, |_| Ok(None)).await.unwrap();
     }
 
     /// What the service has said of an order, in order.

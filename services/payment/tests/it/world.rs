@@ -178,7 +178,7 @@ impl World {
     }
 
     pub(crate) async fn confirm(&self, order: &OrderSnapshot) {
-        let event = OrderEvent::Confirmed(OrderConfirmed { order: order.clone() });
+        let event = OrderEvent::Confirmed(OrderConfirmed { order: order.clone(), reminder: 0 });
         self.publish(self.env.new_id(), order.order_id, event).await;
     }
 

@@ -53,7 +53,7 @@ async fn orders_move_stock() {
     let bought = shop.reserve(&id, 2).await.unwrap();
     let dropped = shop.reserve(&id, 1).await.unwrap();
     shop.eventually(&path, level(5, 3)).await;
-    shop.order(&bought, |order| OrderEvent::Confirmed(OrderConfirmed { order })).await;
+    shop.order(&bought, |order| OrderEvent::Confirmed(OrderConfirmed { order, reminder: 0 })).await;
     shop.eventually(&path, level(3, 1)).await;
     shop.order(&dropped, |order| {
         OrderEvent::Rejected(OrderEnded { order, reason: "card_declined".to_owned(), restock: false })

@@ -4,14 +4,18 @@ use async_trait::async_trait;
 use chassis::{StoreError, idempotency, outbox};
 use contracts::order::{CartId, OrderId};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 
 use super::{
     SqliteStore,
     rows::{self, FACT_COLUMNS, SUMMARY_COLUMNS},
 };
 use crate::{
-    order::{status, stream::StoredFact},
+    order::{
+        snapshot::{Snapshot, Stored},
+        status,
+        stream::StoredFact,
+    },
     owner::Owner,
     store::{Append, AppendError, Appended, Audited, NumberBlock, OrderCursor, OrderFilter, OrderStore, OrderSummary},
 };
@@ -32,6 +36,16 @@ impl OrderStore for SqliteStore {
         self.database().read(move |connection| stream(connection, id, 0, u32::MAX)).await
     }
 
+    async fn load_recent(&self, id: OrderId) -> Result<Stored, StoreError> {
+        self.database()
+            .read(move |connection| {
+                let snapshot = snapshot(connection, id)?;
+                let before = snapshot.as_ref().map_or(0, |snapshot| snapshot.version.saturating_sub(1));
+                Ok(Stored { facts: stream(connection, id, before, u32::MAX)?, snapshot })
+            })
+            .await
+    }
+
     async fn list_facts(&self, id: OrderId, after_seq: u64, limit: u32) -> Result<Vec<StoredFact>, StoreError> {
         self.database().read(move |connection| stream(connection, id, after_seq, limit)).await
     }
@@ -49,7 +63,8 @@ impl OrderStore for SqliteStore {
         self.database()
             .read(move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "SELECT id FROM orders WHERE deadline IS NOT NULL AND deadline <= ?1 ORDER BY deadline LIMIT ?2",
+                    "SELECT id FROM orders WHERE saga_due_at IS NOT NULL AND saga_due_at <= ?1
+                     ORDER BY saga_due_at LIMIT ?2",
                 )?;
                 collect(statement.query((now.as_microsecond(), limit))?, |row| rows::parsed(row, 0))
             })
@@ -77,6 +92,20 @@ impl OrderStore for SqliteStore {
         self.database().scan(move |connection| audit(connection, after, limit)).await
     }
 
+    async fn last_activity(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.database()
+            .scan(|connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT max(at) FROM (
+                         SELECT max(updated_at) AS at FROM orders UNION ALL SELECT max(updated_at) FROM carts
+                         UNION ALL SELECT max(received_at) FROM inbox)
+                     HAVING max(at) IS NOT NULL",
+                )?;
+                Ok(collect(statement.query([])?, |row| rows::time(row, 0))?.pop())
+            })
+            .await
+    }
+
     async fn list_orphans(&self, limit: u32) -> Result<Vec<String>, StoreError> {
         self.database()
             .scan(move |connection| {
@@ -101,7 +130,7 @@ fn append_all(transaction: &Connection, append: &Append) -> Result<Appended, App
         close_cart(transaction, summary.cart_id, cart_version, summary.id, append.now)?;
     }
     let kept = if append.expected_version == 0 {
-        insert_summary(transaction, summary)?
+        insert_summary(transaction, "orders", summary)?
     } else {
         update_summary(transaction, summary, append.expected_version)?
     };
@@ -110,6 +139,9 @@ fn append_all(transaction: &Connection, append: &Append) -> Result<Appended, App
     }
     for fact in &append.facts {
         insert_fact(transaction, summary.id, fact)?;
+    }
+    if let Some(snapshot) = &append.snapshot {
+        keep_snapshot(transaction, summary.id, snapshot)?;
     }
     let key = summary.id.to_string();
     for (id, event) in &append.says {
@@ -150,15 +182,21 @@ fn close_cart(
     }
 }
 
-fn insert_summary(transaction: &Connection, summary: &OrderSummary) -> Result<bool, StoreError> {
+/// `false` if there is one with its id, number or cart.
+pub(super) fn insert_summary(
+    transaction: &Connection,
+    table: &str,
+    summary: &OrderSummary,
+) -> Result<bool, StoreError> {
     let (customer, guest_hash) = rows::owner_columns(&summary.owner);
+    let (step, attempts, due_at) = rows::saga_columns(summary.saga.as_ref());
     let inserted = transaction
-        .prepare_cached(
-            "INSERT INTO orders (id, version, number, status, payment_status, customer, guest_hash, email, currency,
-                                 total, item_count, cart_id, placed_at, updated_at, deadline)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING",
-        )?
-        .execute((
+        .prepare_cached(&format!(
+            "INSERT INTO {table} ({SUMMARY_COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT DO NOTHING"
+        ))?
+        .execute(params![
             summary.id.to_string(),
             summary.version.cast_signed(),
             &summary.number,
@@ -173,16 +211,20 @@ fn insert_summary(transaction: &Connection, summary: &OrderSummary) -> Result<bo
             summary.cart_id.to_string(),
             summary.placed_at.as_microsecond(),
             summary.updated_at.as_microsecond(),
-            summary.deadline.map(Timestamp::as_microsecond),
-        ))?;
+            step,
+            attempts,
+            due_at,
+        ])?;
     Ok(inserted == 1)
 }
 
 /// Only what facts after the first can change; `false` if the order has another version.
 fn update_summary(transaction: &Connection, summary: &OrderSummary, expected: u64) -> Result<bool, StoreError> {
+    let (step, attempts, due_at) = rows::saga_columns(summary.saga.as_ref());
     let updated = transaction
         .prepare_cached(
-            "UPDATE orders SET version = ?3, status = ?4, payment_status = ?5, updated_at = ?6, deadline = ?7
+            "UPDATE orders SET version = ?3, status = ?4, payment_status = ?5, updated_at = ?6, saga_step = ?7,
+                 saga_attempts = ?8, saga_due_at = ?9
              WHERE id = ?1 AND version = ?2",
         )?
         .execute((
@@ -192,7 +234,9 @@ fn update_summary(transaction: &Connection, summary: &OrderSummary, expected: u6
             status::name(summary.status),
             rows::to_word(summary.payment_status)?,
             summary.updated_at.as_microsecond(),
-            summary.deadline.map(Timestamp::as_microsecond),
+            step,
+            attempts,
+            due_at,
         ))?;
     Ok(updated == 1)
 }
@@ -218,11 +262,32 @@ fn insert_fact(transaction: &Connection, order_id: OrderId, fact: &StoredFact) -
     Ok(())
 }
 
-fn stream(connection: &Connection, id: OrderId, after_seq: u64, limit: u32) -> Result<Vec<StoredFact>, StoreError> {
+pub(super) fn stream(
+    connection: &Connection,
+    id: OrderId,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<StoredFact>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {FACT_COLUMNS} FROM order_events WHERE order_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
     ))?;
     collect(statement.query((id.to_string(), after_seq.cast_signed(), limit))?, rows::stored_fact)
+}
+
+fn snapshot(connection: &Connection, id: OrderId) -> Result<Option<Snapshot>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT version, schema, state, hash FROM order_snapshots WHERE order_id = ?1")?;
+    Ok(collect(statement.query([id.to_string()])?, rows::snapshot)?.pop())
+}
+
+fn keep_snapshot(transaction: &Connection, id: OrderId, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let Snapshot { version, schema, state, hash } = snapshot;
+    transaction
+        .prepare_cached(
+            "REPLACE INTO order_snapshots (order_id, version, schema, state, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((id.to_string(), version.cast_signed(), schema, state, hash))?;
+    Ok(())
 }
 
 fn list(
@@ -274,17 +339,18 @@ fn audit(connection: &Connection, after: Option<OrderId>, limit: u32) -> Result<
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     collect(statement.query((after, limit))?, |row| {
         let id = rows::parsed(row, 0)?;
-        let cart_order_id: Option<String> = row.get(15)?;
+        let cart_order_id: Option<String> = row.get(17)?;
         Ok(Audited {
             id,
             summary: rows::summary(row),
             stream: stream(connection, id, 0, u32::MAX),
+            snapshot: snapshot(connection, id),
             cart_order_id: cart_order_id.map(|id| (!id.is_empty()).then_some(id)),
         })
     })
 }
 
-fn collect<T>(
+pub(super) fn collect<T>(
     mut found: rusqlite::Rows<'_>,
     read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {

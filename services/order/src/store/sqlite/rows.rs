@@ -10,7 +10,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     cart::{Cart, CartLine},
-    order::stream::{Origin, StoredFact},
+    order::{
+        saga::Saga,
+        snapshot::Snapshot,
+        stream::{Origin, StoredFact},
+    },
     owner::{Owner, TokenHash},
     store::OrderSummary,
 };
@@ -58,10 +62,9 @@ pub(super) fn stored_fact(row: &Row<'_>) -> Result<StoredFact, StoreError> {
 }
 
 pub(super) const SUMMARY_COLUMNS: &str = "id, version, number, status, payment_status, customer, guest_hash, email, \
-     currency, total, item_count, cart_id, placed_at, updated_at, deadline";
+     currency, total, item_count, cart_id, placed_at, updated_at, saga_step, saga_attempts, saga_due_at";
 
 pub(super) fn summary(row: &Row<'_>) -> Result<OrderSummary, StoreError> {
-    let deadline: Option<i64> = row.get(14)?;
     Ok(OrderSummary {
         id: parsed(row, 0)?,
         version: version(row, 1)?,
@@ -75,8 +78,30 @@ pub(super) fn summary(row: &Row<'_>) -> Result<OrderSummary, StoreError> {
         cart_id: parsed(row, 11)?,
         placed_at: time(row, 12)?,
         updated_at: time(row, 13)?,
-        deadline: deadline.map(from_micros).transpose()?,
+        saga: saga(row)?,
     })
+}
+
+/// Step, attempts and due time from column 14 on.
+fn saga(row: &Row<'_>) -> Result<Option<Saga>, StoreError> {
+    if row.get_ref(14)? == rusqlite::types::ValueRef::Null {
+        return Ok(None);
+    }
+    let due_at: Option<i64> = row.get(16)?;
+    let due_at = due_at.map(from_micros).transpose()?;
+    Ok(Some(Saga { step: word(row, 14)?, attempts: row.get(15)?, due_at }))
+}
+
+/// What the three columns of a saga hold.
+pub(super) fn saga_columns(saga: Option<&Saga>) -> (Option<&'static str>, u32, Option<i64>) {
+    saga.map_or((None, 0, None), |saga| {
+        (Some(saga.step.name()), saga.attempts, saga.due_at.map(Timestamp::as_microsecond))
+    })
+}
+
+/// `version, schema, state, hash`
+pub(super) fn snapshot(row: &Row<'_>) -> Result<Snapshot, StoreError> {
+    Ok(Snapshot { version: version(row, 0)?, schema: row.get(1)?, state: row.get(2)?, hash: row.get(3)? })
 }
 
 /// Customer and guest hash in two neighbouring columns, one of which is filled.
@@ -125,7 +150,7 @@ fn version(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|error| StoreError::corrupt(&column(row, index), error))
 }
 
-fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, StoreError> {
     from_micros(row.get(index)?)
 }
 

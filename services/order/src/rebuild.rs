@@ -1,0 +1,85 @@
+//! Makes the list of orders anew from their streams while the shop serves: beside the one in use, which stays as it
+//! is until the new one takes its place in one commit.
+
+use chassis::{Env, StoreError};
+
+use crate::store::sqlite::SqliteStore;
+
+/// Orders made at once.
+const BATCH_LEN: usize = 500;
+/// Orders that may be left for the commit that holds everybody up.
+const LEFT_MAX: usize = 50;
+/// How often what happened meanwhile is caught up with before that commit, however much is left.
+const ROUNDS_MAX: usize = 20;
+
+/// How far a rebuild has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Orders made so far.
+    pub orders: u64,
+    /// The facts they were made of.
+    pub events: u64,
+}
+
+/// A rebuild that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// How many orders there are.
+    pub orders: u64,
+    /// The facts they were made of.
+    pub events: u64,
+    /// How long it took.
+    pub millis: u64,
+}
+
+/// Why nothing was made anew; the list in use is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// One at a time.
+    #[error("the list of orders is being rebuilt already")]
+    Running,
+    /// The process stops.
+    #[error("the rebuild was interrupted; start it again")]
+    Interrupted,
+    /// The store failed, or a stream makes no order: `jangteo verify` says which.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes the list of orders, with what each waits for, from the streams alone.
+pub async fn rebuild(
+    store: &SqliteStore,
+    env: &Env,
+    mut on_progress: impl FnMut(Progress) + Send,
+) -> Result<Rebuilt, RebuildError> {
+    let _alone = store.begin_alone().ok_or(RebuildError::Running)?;
+    let began = tokio::time::Instant::now();
+    let mut mark = store.begin_rebuild().await?;
+    let mut progress = Progress { orders: 0, events: 0 };
+    let mut after = None;
+    loop {
+        let batch = store.project_after(after, BATCH_LEN).await?;
+        let Some(last) = batch.orders.last() else { break };
+        after = Some(last.id);
+        progress.orders += batch.orders.len() as u64;
+        progress.events += batch.events;
+        store.fill_rebuild(batch.orders).await?;
+        on_progress(progress);
+        if env.is_stopping() {
+            return Err(RebuildError::Interrupted);
+        }
+    }
+    for _ in 0..ROUNDS_MAX {
+        let (changed, now) = store.project_changed(mark).await?;
+        let left = changed.orders.len();
+        store.fill_rebuild(changed.orders).await?;
+        mark = now;
+        if left <= LEFT_MAX {
+            break;
+        }
+    }
+    store.finish_rebuild(mark).await?;
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(orders = progress.orders, events = progress.events, millis, "the list of orders was rebuilt");
+    Ok(Rebuilt { orders: progress.orders, events: progress.events, millis })
+}
