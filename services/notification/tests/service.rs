@@ -13,14 +13,16 @@ use chassis::{
     testing::TestAuth,
 };
 use contracts::{
-    Event as _, Locale, Permission,
+    Event, Locale, Permission,
     auth::{AccountCreated, AccountId, AuthEvent, SessionsRevoked},
     event::EventId,
+    order::{OrderConfirmed, OrderEnded, OrderEvent, OrderId, OrderSnapshot},
+    product::ReservationId,
 };
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use notification_service::{BuildError, Config, Deps, Running, build, verify::verify};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 struct Shop {
@@ -50,10 +52,10 @@ impl Shop {
         Self { env, bus, queue, running, staff }
     }
 
-    async fn publish(&self, id: EventId, event: &AuthEvent) {
+    async fn publish<E: Event>(&self, id: EventId, event: &E) {
         let envelope = event.seal(id, "acc".to_owned(), self.env.now(), None).unwrap();
         let payload = serde_json::to_vec(&envelope).unwrap().into();
-        let record = Record { topic: AuthEvent::TOPIC.to_owned(), key: "acc".to_owned(), id, payload };
+        let record = Record { topic: E::TOPIC.to_owned(), key: "acc".to_owned(), id, payload };
         self.bus.publish(vec![record]).await.unwrap();
     }
 
@@ -120,6 +122,36 @@ async fn an_event_becomes_one_mail_however_often_it_comes() {
     let about_first = mails.iter().filter(|mail| mail["recipient"] == "haneul@example.com").count();
     assert_eq!(about_first, 1);
     assert_eq!(verify(&*shop.running.store, &*shop.queue).await.unwrap(), Vec::<String>::new());
+    shop.env.stop().await;
+}
+
+/// An order of nothing in particular.
+fn order(env: &Env) -> OrderSnapshot {
+    let money = json!({"amount_minor": 1_000, "currency": "KRW"});
+    serde_json::from_value(json!({
+        "order_id": env.new_id::<OrderId>(), "number": "2026-7KQ4ZM", "customer": null, "email": "haneul@example.com",
+        "locale": "ko", "currency": "KRW", "lines": [], "shipping_address": null,
+        "totals": {"subtotal": money, "shipping": money, "tax": money, "total": money},
+        "reservation_id": env.new_id::<ReservationId>(), "placed_at": env.now(),
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_confirmation_that_is_said_again_for_payment_writes_to_nobody() {
+    let shop = Shop::open(Config::default()).await;
+    let order = order(&shop.env);
+    for reminder in 0..3 {
+        let event = OrderEvent::Confirmed(OrderConfirmed { order: order.clone(), reminder });
+        shop.publish(shop.env.new_id(), &event).await;
+    }
+    // Of one key, so it comes after all reminders.
+    let ended = OrderEnded { order, reason: "too late".to_owned(), restock: true };
+    shop.publish(shop.env.new_id(), &OrderEvent::Cancelled(ended)).await;
+    let sent = shop.wait_for("/v1/messages?state=sent", 2).await;
+    let kinds: Vec<&Value> = sent.iter().map(|message| &message["kind"]).collect();
+    assert_eq!(kinds, ["order_cancelled", "order_confirmed"]);
+    assert_eq!(shop.get("/v1/messages").await.1["items"].as_array().unwrap().len(), 2);
     shop.env.stop().await;
 }
 
