@@ -56,14 +56,14 @@ pub async fn rebuild(
     let began = tokio::time::Instant::now();
     let mut mark = store.begin_rebuild().await?;
     let mut progress = Progress { orders: 0, events: 0 };
-    let mut after = None;
-    loop {
-        let batch = store.project_after(after, BATCH_LEN).await?;
-        let Some(last) = batch.orders.last() else { break };
-        after = Some(last.id);
+    let mut batch = store.project_after(None, BATCH_LEN).await?;
+    while let Some(last) = batch.orders.last().map(|order| order.id) {
         progress.orders += batch.orders.len() as u64;
         progress.events += batch.events;
-        store.fill_rebuild(batch.orders).await?;
+        let next = store.project_after(Some(last), BATCH_LEN);
+        let (next, filled) = tokio::join!(next, store.fill_rebuild(batch.orders));
+        filled?;
+        batch = next?;
         on_progress(progress);
         if env.is_stopping() {
             return Err(RebuildError::Interrupted);
@@ -72,7 +72,7 @@ pub async fn rebuild(
     for _ in 0..ROUNDS_MAX {
         let (changed, now) = store.project_changed(mark).await?;
         let left = changed.orders.len();
-        store.fill_rebuild(changed.orders).await?;
+        store.refill_rebuild(changed.orders).await?;
         mark = now;
         if left <= LEFT_MAX {
             break;

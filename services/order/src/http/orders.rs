@@ -34,7 +34,7 @@ use crate::{
 /// Place an order
 ///
 /// Stock is held and prices are fixed at once; the payment follows by itself, and the order becomes `confirmed`
-/// or `rejected`. A cart becomes one order.
+/// or `rejected`, or `awaiting_payment` while its buyer has to act. A cart becomes one order.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "Orders", request_body = PlaceOrderRequest,
     params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,

@@ -57,10 +57,15 @@ impl SqliteStore {
             .await
     }
 
-    /// Puts orders into the new table, in place of those it has under their ids. A rebuild that is cut short starts
-    /// over, so nobody waits for the disk.
+    /// Puts orders into the new table that it does not have yet. A rebuild that is cut short starts over, so nobody
+    /// waits for the disk.
     pub(crate) async fn fill_rebuild(&self, orders: Vec<OrderSummary>) -> Result<(), StoreError> {
-        self.database().write_unsynced(move |transaction| put_all(transaction, &orders)).await
+        self.database().write_unsynced(move |transaction| insert_all(transaction, &orders)).await
+    }
+
+    /// The same for orders that it may have as they were before.
+    pub(crate) async fn refill_rebuild(&self, orders: Vec<OrderSummary>) -> Result<(), StoreError> {
+        self.database().write_unsynced(move |transaction| replace_all(transaction, &orders)).await
     }
 
     /// Brings the new table up to date and puts it in the place of the old one, in one commit. Snapshots are made
@@ -68,7 +73,7 @@ impl SqliteStore {
     pub(crate) async fn finish_rebuild(&self, mark: Mark) -> Result<(), StoreError> {
         self.database()
             .write(move |transaction| {
-                put_all(transaction, &project_changed(transaction, mark)?.orders)?;
+                replace_all(transaction, &project_changed(transaction, mark)?.orders)?;
                 let indexes: Vec<String> = {
                     let mut statement = transaction.prepare(
                         "SELECT sql FROM sqlite_schema
@@ -129,9 +134,15 @@ fn project_changed(connection: &Connection, mark: Mark) -> Result<Projected, Sto
     Ok(projected)
 }
 
-fn put_all(transaction: &Connection, orders: &[OrderSummary]) -> Result<(), StoreError> {
+fn replace_all(transaction: &Connection, orders: &[OrderSummary]) -> Result<(), StoreError> {
     for order in orders {
         transaction.prepare_cached(&format!("DELETE FROM {SHADOW} WHERE id = ?1"))?.execute([order.id.to_string()])?;
+    }
+    insert_all(transaction, orders)
+}
+
+fn insert_all(transaction: &Connection, orders: &[OrderSummary]) -> Result<(), StoreError> {
+    for order in orders {
         if !insert_summary(transaction, SHADOW, order)? {
             return Err(StoreError::corrupt(&order.id.to_string(), "another order has its number or its cart"));
         }
