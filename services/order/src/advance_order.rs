@@ -68,12 +68,14 @@ impl OrderService {
                 return Ok(order);
             }
             let expected_version = order.version;
-            let says = facts.iter().filter_map(|fact| order.announce(fact));
-            let says = says.map(|event| (self.env.new_id::<EventId>(), event)).collect();
-            let facts = order.advance(facts, &origin)?;
+            let (mut says, mut sealed) = (Vec::new(), Vec::new());
+            for fact in facts {
+                says.extend(order.announce(&fact).map(|event| (self.env.new_id::<EventId>(), event)));
+                sealed.extend(order.advance(vec![fact], &origin)?);
+            }
             let append = Append {
                 expected_version,
-                facts,
+                facts: sealed,
                 summary: OrderSummary::of(&order),
                 snapshot: Snapshot::if_due(&order, expected_version).map_err(StoreError::from)?,
                 says,

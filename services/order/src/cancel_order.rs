@@ -1,47 +1,68 @@
-//! Calls an order off, for its buyer or for staff. Money and goods go back by themselves.
+//! Calls an order off, or units of it, for its buyer or for staff. Money and goods go back by themselves.
 
 use chassis::idempotency::Receipt;
-use contracts::{Permission, order::OrderId};
+use contracts::{
+    Permission,
+    order::{LineQuantity, OrderId},
+};
 
 use crate::{
     advance_order::AdvanceError,
-    order::{Order, status::Refused},
+    order::{
+        Order,
+        cancellation::{CancelRefused, NewCancellation},
+    },
     order_view::OrderView,
     owner::Shopper,
     service::OrderService,
 };
 
+/// What is called off, and why.
+pub(crate) struct CancelOrder {
+    /// These units; everything, if absent.
+    pub(crate) lines: Option<Vec<LineQuantity>>,
+    pub(crate) reason: String,
+}
+
 /// Why an order was not called off.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CancelRefused {
+pub(crate) enum CancelError {
     /// No such order, or it belongs to somebody else.
     #[error("no such order")]
     NotFound,
     #[error("the order has version {current}")]
     Stale { current: u64 },
     #[error(transparent)]
-    Status(Refused),
+    Refused(#[from] CancelRefused),
 }
 
 impl OrderService {
-    /// Cancels the order, if it has the version `if_match`.
+    /// Cancels the order or units of it, if it has the version `if_match`.
     pub(crate) async fn cancel_order(
         &self,
         shopper: &Shopper,
         id: OrderId,
         if_match: Option<u64>,
-        reason: String,
+        wanted: CancelOrder,
         receipt: Option<Receipt<OrderView>>,
-    ) -> Result<OrderView, AdvanceError<CancelRefused>> {
+    ) -> Result<OrderView, AdvanceError<CancelError>> {
         let origin = self.request_of(shopper);
         let now = origin.at;
+        let CancelOrder { lines, reason } = wanted;
+        let new = lines.map(|lines| NewCancellation {
+            id: self.env.new_id(),
+            refund_id: self.env.new_id(),
+            lines,
+            reason: reason.clone(),
+        });
         let decide = |order: &Order| {
             if !shopper.owns(&order.terms.owner) && !shopper.may(Permission::OrdersWrite) {
-                return Err(CancelRefused::NotFound);
+                return Err(CancelError::NotFound);
             }
-            match if_match {
-                Some(version) if version != order.version => Err(CancelRefused::Stale { current: order.version }),
-                _ => order.cancel(reason.clone()).map_err(CancelRefused::Status),
+            match (if_match, &new) {
+                (Some(version), _) if version != order.version => Err(CancelError::Stale { current: order.version }),
+                (_, Some(new)) => Ok(order.cancel_lines(new)?),
+                (_, None) => Ok(order.cancel(reason.clone())?),
             }
         };
         let keep =

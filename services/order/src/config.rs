@@ -21,6 +21,8 @@ pub struct Config {
     pub capture_within_seconds: u32,
     /// How long a cart lives after its last change, in days.
     pub cart_idle_days: u32,
+    /// How long goods may be sent back after they were shipped or, if that is known, delivered, in days.
+    pub return_window_days: u32,
     /// What all services do with idempotency keys.
     #[serde(skip)]
     pub idempotency: chassis::idempotency::IdempotencyConfig,
@@ -106,6 +108,7 @@ impl Default for Config {
             hold_margin_seconds: 5 * 60,
             capture_within_seconds: 15 * 60,
             cart_idle_days: 30,
+            return_window_days: 30,
             idempotency: chassis::idempotency::IdempotencyConfig::default(),
         }
     }
@@ -132,6 +135,9 @@ impl Config {
         }
         if !(1..=3650).contains(&self.cart_idle_days) {
             return refuse("cart_idle_days".to_owned(), "must be between 1 and 3650");
+        }
+        if self.return_window_days > 3650 {
+            return refuse("return_window_days".to_owned(), "must be between 0 and 3650");
         }
         self.check_shipping_methods()
     }
@@ -181,6 +187,10 @@ impl Config {
     pub(crate) fn cart_idle(&self) -> Duration {
         Duration::from_secs(u64::from(self.cart_idle_days) * 24 * 3600)
     }
+
+    pub(crate) fn return_window(&self) -> Duration {
+        Duration::from_secs(u64::from(self.return_window_days) * 24 * 3600)
+    }
 }
 
 impl ShippingMethod {
@@ -215,6 +225,7 @@ mod tests {
         assert_eq!(with(|config| config.pay_within_seconds = 0), "pay_within_seconds");
         assert_eq!(with(|config| config.cart_idle_days = 0), "cart_idle_days");
         assert_eq!(with(|config| config.capture_within_seconds = 0), "capture_within_seconds");
+        assert_eq!(with(|config| config.return_window_days = 3651), "return_window_days");
         assert_eq!(with(|config| config.shipping_methods[1].id = "standard".into()), "shipping_methods[1].id");
         assert_eq!(with(|config| config.shipping_methods[0].id = "So Fast".into()), "shipping_methods[0].id");
         assert_eq!(

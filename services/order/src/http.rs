@@ -1,11 +1,13 @@
 //! The ways in over HTTP. Only here are status codes known.
 
 mod carts;
+mod fulfilments;
 mod orders;
 mod payment;
 mod problems;
 mod refunds;
 mod requests;
+mod returns;
 
 use axum::response::{IntoResponse, Response};
 use chassis::{
@@ -46,6 +48,11 @@ pub(crate) fn router(state: AppState) -> OpenApiRouter {
         .routes(routes!(payment::release_order))
         .routes(routes!(orders::cancel_order))
         .routes(routes!(refunds::refund_order))
+        .routes(routes!(fulfilments::fulfil_order))
+        .routes(routes!(fulfilments::change_fulfilment))
+        .routes(routes!(returns::request_return))
+        .routes(routes!(returns::move_return))
+        .routes(routes!(returns::receive_return))
         .with_state(state)
 }
 

@@ -1,14 +1,19 @@
 //! The order: the fold of its facts, and what may happen to it next. Pure: no clock, no I/O.
 
 pub(crate) mod announce;
+pub(crate) mod cancellation;
 pub(crate) mod fact;
+pub(crate) mod fulfilment;
+pub(crate) mod give_back;
 pub(crate) mod number;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod returns;
 pub(crate) mod saga;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod stream;
+pub(crate) mod units;
 
 use std::sync::Arc;
 
@@ -17,9 +22,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    fact::{Cancelled, DecodeError, Fact, MethodRequired, Nothing, Terms},
+    cancellation::Cancellation,
+    fact::{Cancelled, DecodeError, Fact, MethodRequired, Nothing, Terms, goods::Waived},
+    fulfilment::Fulfilment,
     payment::{Payment, Wanted},
     refund::{Refund, RefundStatus},
+    returns::Return,
     status::Refused,
     stream::{GENESIS, Hash, Origin, StoredFact},
 };
@@ -46,13 +54,17 @@ pub(crate) struct Order {
     pub(crate) placed_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) confirmed_at: Option<Timestamp>,
-    pub(crate) completed_at: Option<Timestamp>,
     /// A person let it go on although something was odd about it.
     pub(crate) released: bool,
     pub(crate) payment: Payment,
     /// How often payment was told again that the money is wanted, and when last.
     pub(crate) reminded: Option<(u32, Timestamp)>,
     pub(crate) refunds: Vec<Refund>,
+    pub(crate) fulfilments: Vec<Fulfilment>,
+    pub(crate) cancellations: Vec<Cancellation>,
+    pub(crate) returns: Vec<Return>,
+    /// Units that were given back and got nothing.
+    pub(crate) waived: Vec<Waived>,
     /// The hash of the last fact.
     pub(crate) head: Hash,
 }
@@ -66,6 +78,8 @@ pub(crate) enum FoldError {
     Misplaced { seq: u64, kind: &'static str },
     #[error("event {seq}: {refused}")]
     Refused { seq: u64, refused: Refused },
+    #[error("event {seq}: {detail}")]
+    Contradicts { seq: u64, detail: String },
     #[error("event {seq}: {source}")]
     Decode { seq: u64, source: DecodeError },
     #[error(transparent)]
@@ -107,10 +121,13 @@ impl Order {
             placed_at: at,
             updated_at: at,
             confirmed_at: None,
-            completed_at: None,
             released: false,
             reminded: None,
             refunds: Vec::new(),
+            fulfilments: Vec::new(),
+            cancellations: Vec::new(),
+            returns: Vec::new(),
+            waived: Vec::new(),
             head,
         }
     }
@@ -131,10 +148,8 @@ impl Order {
         if let Some((to, reason)) = status_after(&fact) {
             self.status = status::step(self.status, to).map_err(|refused| FoldError::Refused { seq, refused })?;
             self.status_reason = reason;
-            match to {
-                OrderStatus::Confirmed => self.confirmed_at = Some(at),
-                OrderStatus::Completed => self.completed_at = Some(at),
-                _ => {}
+            if to == OrderStatus::Confirmed {
+                self.confirmed_at = Some(at);
             }
         }
         match fact {
@@ -169,6 +184,13 @@ impl Order {
             Fact::RefundFailed(fact) => {
                 self.settle(fact.refund_id, fact.amount, RefundStatus::Failed, Some(fact.reason), at);
             }
+            Fact::FulfilmentCreated(fact) => self.fulfilment_created(fact, at),
+            Fact::FulfilmentMoved(fact) => self.fulfilment_moved(fact, at, seq)?,
+            Fact::FulfilmentRelabelled(fact) => self.fulfilment_relabelled(fact, seq)?,
+            Fact::LinesCancelled(fact) => self.lines_cancelled(fact, at),
+            Fact::ReturnRequested(fact) => self.return_requested(fact, at),
+            Fact::ReturnMoved(fact) => self.return_moved(fact, at, seq)?,
+            Fact::ReturnReceived(fact) => self.return_received(fact, at, seq)?,
         }
         self.version = seq;
         self.updated_at = at;
@@ -186,20 +208,10 @@ impl Order {
         self.payment.status(self.terms.totals.total)
     }
 
-    /// Decides to call the order off; whatever was taken of it goes back.
-    pub(crate) fn cancel(&self, reason: String) -> Result<Vec<Fact>, Refused> {
-        status::step(self.status, OrderStatus::Cancelled)?;
-        let restock = matches!(self.status, OrderStatus::Confirmed | OrderStatus::Processing);
-        Ok(vec![Fact::Cancelled(Cancelled { reason, restock })])
-    }
-
     /// Decides what follows from the goods being gone although the order was confirmed. An order that has
-    /// ended meanwhile needs nothing.
+    /// ended meanwhile needs nothing, nor has one to be called off whose goods have left all the same.
     pub(crate) fn run_out_of_stock(&self) -> Vec<Fact> {
-        match status::step(self.status, OrderStatus::Cancelled) {
-            Ok(_) => vec![Fact::Cancelled(Cancelled { reason: OUT_OF_STOCK.to_owned(), restock: false })],
-            Err(_) => Vec::new(),
-        }
+        self.end(Cancelled { reason: OUT_OF_STOCK.to_owned(), restock: false }).unwrap_or_default()
     }
 
     /// Decides to let an order go on that waited for a person.

@@ -1,19 +1,22 @@
 //! Orders as callers see them.
 
+mod goods;
+
 use contracts::{
     Currency, Locale, Money,
     auth::AccountId,
-    order::{Address, CartId, OrderId, OrderLine, OrderStatus, PaymentStatus, RefundId, Totals},
+    order::{Address, CartId, FulfilmentStatus, OrderId, OrderStatus, PaymentStatus, RefundId, Totals},
     payment::PaymentAction,
 };
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::goods::{CancellationView, FulfilmentView, OrderLineView, ReturnView};
 use crate::{
     order::{
         Order,
-        fact::{RefundedLine, ShippingLine},
+        fact::{RefundedLine, ShippingLine, goods::ShippingShare},
         payment::Wanted,
         refund::{Refund, RefundStatus},
         saga::{Saga, SagaStep},
@@ -41,6 +44,8 @@ pub(crate) struct OrderView {
     pub(crate) status_reason: Option<String>,
     /// What of the money has arrived.
     pub(crate) payment_status: PaymentStatus,
+    /// What of the goods has left and come back.
+    pub(crate) fulfilment_status: FulfilmentStatus,
     /// The buyer, unless a guest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) customer: Option<AccountId>,
@@ -51,7 +56,7 @@ pub(crate) struct OrderView {
     /// Of all amounts.
     pub(crate) currency: Currency,
     /// What was sold, at the prices of that moment.
-    pub(crate) lines: Vec<OrderLine>,
+    pub(crate) lines: Vec<OrderLineView>,
     /// The sums.
     pub(crate) totals: Totals,
     /// How goods travel.
@@ -64,6 +69,12 @@ pub(crate) struct OrderView {
     pub(crate) payment: OrderPaymentView,
     /// Money that goes, went or could not go back.
     pub(crate) refunds: Vec<RefundView>,
+    /// The parcels.
+    pub(crate) fulfilments: Vec<FulfilmentView>,
+    /// Units that were called off.
+    pub(crate) cancellations: Vec<CancellationView>,
+    /// Goods that come back.
+    pub(crate) returns: Vec<ReturnView>,
     /// The cart it was.
     pub(crate) cart_id: CartId,
     /// When it was placed.
@@ -73,6 +84,9 @@ pub(crate) struct OrderView {
     /// When it lapses, while it waits for its payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pay_by: Option<Timestamp>,
+    /// When its goods can no longer be sent back; absent while it is not complete or a return is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) return_until: Option<Timestamp>,
     /// What it waits for by itself; shown to staff.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) saga: Option<SagaView>,
@@ -141,6 +155,9 @@ pub(crate) struct RefundView {
     /// For which units; empty if it is for none in particular.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<RefundedLine>,
+    /// What of it is for the delivery, by the units that were given back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shipping: Vec<ShippingShare>,
     /// Why the provider refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
@@ -163,6 +180,8 @@ pub(crate) struct OrderSummaryView {
     status: OrderStatus,
     /// What of the money has arrived.
     payment_status: PaymentStatus,
+    /// What of the goods has left and come back.
+    fulfilment_status: FulfilmentStatus,
     /// The buyer, unless a guest.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<AccountId>,
@@ -215,20 +234,25 @@ impl OrderView {
             status: order.status,
             status_reason: order.status_reason.clone(),
             payment_status: order.payment_status(),
+            fulfilment_status: order.fulfilment_status(),
             customer: terms.owner.account(),
             email: terms.email.clone(),
             locale: terms.locale,
             currency: terms.currency,
-            lines: terms.lines.clone(),
+            lines: OrderLineView::all(order),
             totals: terms.totals,
             shipping: terms.shipping.clone(),
             shipping_address: terms.shipping_address.clone(),
             payment: OrderPaymentView::of(order),
             refunds: order.refunds.iter().map(RefundView::of).collect(),
+            fulfilments: order.fulfilments.iter().map(FulfilmentView::of).collect(),
+            cancellations: order.cancellations.iter().map(CancellationView::of).collect(),
+            returns: order.returns.iter().map(ReturnView::of).collect(),
             cart_id: terms.cart_id,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
             pay_by: order.deadline(),
+            return_until: order.return_window_ends(),
             saga: None,
         }
     }
@@ -284,6 +308,7 @@ impl RefundView {
             amount: refund.amount,
             reason: refund.reason.clone(),
             lines: refund.lines.clone(),
+            shipping: refund.shipping.clone(),
             failure: refund.failure.clone(),
             requested_at: refund.requested_at,
             settled_at: refund.settled_at,
@@ -298,6 +323,7 @@ impl From<OrderSummary> for OrderSummaryView {
             number: summary.number,
             status: summary.status,
             payment_status: summary.payment_status,
+            fulfilment_status: summary.fulfilment_status,
             customer: summary.owner.account(),
             email: summary.email,
             total: summary.total,

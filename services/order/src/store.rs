@@ -10,7 +10,7 @@ use contracts::{
     Money, MoneyError,
     auth::AccountId,
     event::{Envelope, EventId},
-    order::{CartId, LineId, OrderEvent, OrderId, OrderStatus, PaymentStatus},
+    order::{CartId, FulfilmentStatus, LineId, OrderEvent, OrderId, OrderStatus, PaymentStatus},
     product::VariantId,
 };
 use jiff::Timestamp;
@@ -116,6 +116,7 @@ pub(crate) struct OrderSummary {
     pub(crate) cart_id: CartId,
     pub(crate) placed_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    pub(crate) fulfilment_status: FulfilmentStatus,
     /// What it waits for.
     pub(crate) saga: Option<Saga>,
 }
@@ -137,6 +138,7 @@ impl OrderSummary {
             cart_id: terms.cart_id,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
+            fulfilment_status: order.fulfilment_status(),
             saga: Saga::of(order),
         }
     }

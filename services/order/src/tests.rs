@@ -3,6 +3,7 @@
 mod awaiting;
 mod carts;
 pub(crate) mod fixtures;
+mod goods;
 mod http;
 mod orders;
 mod past;

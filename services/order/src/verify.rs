@@ -93,6 +93,7 @@ impl Findings {
             Err(error) => self.wrong(id, error),
         }
         self.judge_money(&order);
+        self.judge_units(&order);
         self.judge_progress(&order);
         self.judge_saga(&order, now);
     }
@@ -146,6 +147,26 @@ impl Findings {
         }
         if payment.refunded.amount_minor > payment.captured.amount_minor {
             self.wrong(id, format_args!("refunded {} of {} captured", payment.refunded, payment.captured));
+        }
+    }
+
+    /// Every unit is in one place, and is paid back once.
+    fn judge_units(&mut self, order: &Order) {
+        for line in &order.terms.lines {
+            let units = order.units(line);
+            if units.cancelled + units.packing + units.sent > units.quantity || units.open() < 0 {
+                self.wrong(order.id, format_args!("{units:?} of line {}: more than were sold", line.id));
+            }
+            if units.returned + units.returning > units.sent || units.returned > units.fulfilled() {
+                self.wrong(order.id, format_args!("{units:?} of line {}: more come back than left", line.id));
+            }
+            match order.paid_for(line) {
+                Ok(paid) if paid.units > line.quantity || paid.amount.amount_minor > line.total.amount_minor => {
+                    self.wrong(order.id, format_args!("{} units of line {} are paid back", paid.units, line.id));
+                }
+                Err(error) => self.wrong(order.id, error),
+                Ok(_) => {}
+            }
         }
     }
 

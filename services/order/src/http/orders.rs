@@ -209,7 +209,8 @@ pub(super) async fn list_order_events(
 /// Cancel an order
 ///
 /// Money and goods go back by themselves: an authorization is voided, a captured sum refunded, stock released or
-/// put back.
+/// put back. With `lines`, only these units of a confirmed order are called off, and their part of the price and
+/// of the delivery goes back. What is in a parcel or has left cannot be called off.
 #[utoipa::path(
     post, path = "/v1/orders/{id}/cancel", tag = "Orders", request_body = CancelOrderRequest,
     params(
@@ -218,7 +219,7 @@ pub(super) async fn list_order_events(
             description = "Makes repeating this request safe: send a fresh random value, like a UUID."),
     ),
     security(("guest" = []), ("bearer" = [])),
-    responses((status = 200, description = "The cancelled order.", body = OrderView), Problems)
+    responses((status = 200, description = "The order as it is then.", body = OrderView), Problems)
 )]
 pub(super) async fn cancel_order(
     State(state): State<AppState>,
@@ -228,13 +229,13 @@ pub(super) async fn cancel_order(
     IfMatch(if_match): IfMatch,
     request: Keyed<CancelOrderRequest>,
 ) -> Result<Response, Problem> {
-    let reason = request.body.check()?;
+    let wanted = request.body.check()?;
     let _held = match take_turn(&state.idempotency, request.key.as_ref()).await? {
         Turn::Done(response) => return Ok(response),
         mine @ Turn::Mine(_) => mine,
     };
     let receipt = request.key.map(|key| Receipt::new(key, cancelled_answer));
-    let order = state.service.cancel_order(&shopper(caller, guest), id, if_match, reason, receipt).await?;
+    let order = state.service.cancel_order(&shopper(caller, guest), id, if_match, wanted, receipt).await?;
     respond(cancelled_answer(&order))
 }
 

@@ -5,11 +5,14 @@ use contracts::{ErrorCode, MoneyError, Violation, order::OrderId};
 
 use crate::{
     advance_order::AdvanceError,
-    cancel_order::CancelRefused,
+    cancel_order::CancelError,
     cart::{LINES_MAX, QUANTITY_MAX},
     cart_error::CartError,
     give_payment_method::MethodRefused,
-    order::{payment::NoMethodWanted, refund::RefundRefused, status},
+    order::{
+        cancellation::CancelRefused, give_back::GiveBackRefused, payment::NoMethodWanted, refund::RefundRefused,
+        status, units::UnitsRefused,
+    },
     place_order::{PlaceError, ShortLine},
     refund_order::RefundError,
     release_order::ReleaseRefused,
@@ -85,17 +88,12 @@ impl From<ShowError> for Problem {
     }
 }
 
-impl From<AdvanceError<CancelRefused>> for Problem {
-    fn from(error: AdvanceError<CancelRefused>) -> Self {
+impl From<AdvanceError<CancelError>> for Problem {
+    fn from(error: AdvanceError<CancelError>) -> Self {
         match error {
-            AdvanceError::NotFound | AdvanceError::Refused(CancelRefused::NotFound) => Self::not_found("order"),
-            AdvanceError::Refused(CancelRefused::Stale { current }) => stale("order", current),
-            AdvanceError::Refused(CancelRefused::Status(refused)) => Self::new(
-                ErrorCode::Conflict,
-                format!("An order that is {} cannot be cancelled.", status::name(refused.from)),
-            )
-            .kind("order_not_cancellable")
-            .with("status", refused.from),
+            AdvanceError::NotFound | AdvanceError::Refused(CancelError::NotFound) => Self::not_found("order"),
+            AdvanceError::Refused(CancelError::Stale { current }) => stale("order", current),
+            AdvanceError::Refused(CancelError::Refused(refused)) => refused.into(),
             AdvanceError::Busy => busy("order"),
             AdvanceError::Store(error) => error.into(),
         }
@@ -118,6 +116,35 @@ impl From<AdvanceError<MethodRefused>> for Problem {
     }
 }
 
+impl From<CancelRefused> for Problem {
+    fn from(refused: CancelRefused) -> Self {
+        let not_cancellable = |detail: String| Self::new(ErrorCode::Conflict, detail).kind("order_not_cancellable");
+        match refused {
+            CancelRefused::Status(refused) => {
+                not_cancellable(format!("An order that is {} cannot be cancelled.", status::name(refused.from)))
+                    .with("status", refused.from)
+            }
+            CancelRefused::Shipped => not_cancellable(
+                "Goods of this order have left, so it cannot be cancelled as a whole. Name in `lines` what has not \
+                 left, and ask for a return of the rest."
+                    .to_owned(),
+            ),
+            CancelRefused::NotInPart(status) => not_cancellable(format!(
+                "Units of an order that is {} cannot be cancelled: that goes while it is confirmed or processing.",
+                status::name(status)
+            ))
+            .with("status", status),
+            CancelRefused::Units(refused) => units(
+                &refused,
+                "units_not_cancellable",
+                "What is in a fulfilment or has left cannot be cancelled: cancel the fulfilment first, or ask for a \
+                 return.",
+            ),
+            CancelRefused::GiveBack(refused) => refused.into(),
+        }
+    }
+}
+
 impl From<AdvanceError<ReleaseRefused>> for Problem {
     fn from(error: AdvanceError<ReleaseRefused>) -> Self {
         match error {
@@ -131,6 +158,20 @@ impl From<AdvanceError<ReleaseRefused>> for Problem {
             .with("status", refused.from),
             AdvanceError::Busy => busy("order"),
             AdvanceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<GiveBackRefused> for Problem {
+    fn from(refused: GiveBackRefused) -> Self {
+        match refused {
+            GiveBackRefused::NotCaptured => Self::new(
+                ErrorCode::Conflict,
+                "The money is held and not captured yet, so nothing can go back. Try again when `payment_status` is \
+                 `paid`.",
+            )
+            .kind("payment_not_captured"),
+            GiveBackRefused::Money(error) => amount(&error),
         }
     }
 }
@@ -200,12 +241,25 @@ fn already_ordered(order_id: OrderId) -> Problem {
         .with("order_id", order_id)
 }
 
-fn stale(what: &str, current: u64) -> Problem {
+/// Units that are not to be had: a line that is not there, or one that does not have so many of them left.
+pub(super) fn units(refused: &UnitsRefused, kind: &'static str, advice: &str) -> Problem {
+    match refused {
+        UnitsRefused::NoSuchLine(_) => {
+            unprocessable("no_such_line", vec![Violation::new("/lines", refused.to_string())])
+        }
+        UnitsRefused::TooMany { line, left, .. } => Problem::new(ErrorCode::Conflict, format!("{refused}. {advice}"))
+            .kind(kind)
+            .with("line_id", line)
+            .with("units_left", left),
+    }
+}
+
+pub(super) fn stale(what: &str, current: u64) -> Problem {
     let detail = format!("The {what} was changed meanwhile: its version is {current}. Read it again, then repeat.");
     Problem::new(ErrorCode::PreconditionFailed, detail).with("current_version", current)
 }
 
-fn busy(what: &str) -> Problem {
+pub(super) fn busy(what: &str) -> Problem {
     Problem::new(ErrorCode::Conflict, format!("The {what} is changing too fast just now. Try again."))
         .kind(format!("{what}_busy"))
         .retry_after(1)

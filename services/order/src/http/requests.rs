@@ -3,13 +3,14 @@
 use chassis::Problem;
 use contracts::{
     Currency, Locale, Money, Violation,
-    order::{Address, CartId, LineId, PaymentMethod},
+    order::{Address, CartId, LineId, LineQuantity, PaymentMethod},
     product::{VariantId, VariantRef},
 };
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use crate::{
+    cancel_order::CancelOrder,
     cart::{
         CartPatch, LINES_MAX, check_quantity,
         contact::{check_address, check_email},
@@ -119,10 +120,13 @@ pub(super) struct GivePaymentMethodRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReleaseOrderRequest {}
 
-/// Why an order is called off.
+/// What is called off, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelOrderRequest {
+    /// These units, which have not left; everything, if absent.
+    #[schema(min_items = 1, max_items = 100)]
+    lines: Option<Vec<LineQuantity>>,
     /// For the records and the mail.
     #[schema(max_length = 500)]
     reason: Option<String>,
@@ -258,12 +262,13 @@ fn checked_method(method: PaymentMethod) -> Result<PaymentMethod, Problem> {
 }
 
 impl CancelOrderRequest {
-    /// The reason, or that there is none.
-    pub(super) fn check(self) -> Result<String, Problem> {
-        match self.reason {
-            Some(reason) => check_reason(&reason),
-            None => Ok(NO_REASON.to_owned()),
-        }
+    /// What is called off, if every rule is kept.
+    pub(super) fn check(self) -> Result<CancelOrder, Problem> {
+        let reason = match self.reason {
+            Some(reason) => check_reason(&reason)?,
+            None => NO_REASON.to_owned(),
+        };
+        Ok(CancelOrder { lines: self.lines.map(check_lines).transpose()?, reason })
     }
 }
 
@@ -279,9 +284,6 @@ impl RefundOrderRequest {
                 return refuse("/amount/amount_minor", "must be positive");
             }
             (Some(amount), None) => RefundScope::Amount(amount),
-            (None, Some(lines)) if lines.is_empty() || lines.len() > LINES_MAX => {
-                return refuse("/lines", "must have 1 to 100 lines");
-            }
             (None, Some(lines)) => RefundScope::Units(check_units(lines)?),
         };
         Ok((scope, reason))
@@ -289,6 +291,7 @@ impl RefundOrderRequest {
 }
 
 fn check_units(lines: Vec<RefundLineRequest>) -> Result<Vec<RefundUnits>, Problem> {
+    check_line_count(lines.len())?;
     let mut wrong = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         if let Err(detail) = check_quantity(line.quantity) {
@@ -299,7 +302,26 @@ fn check_units(lines: Vec<RefundLineRequest>) -> Result<Vec<RefundUnits>, Proble
     unless(wrong, lines.into_iter().map(units).collect())
 }
 
-fn check_reason(reason: &str) -> Result<String, Problem> {
+/// Units of lines, as many as a request may name.
+pub(super) fn check_lines(lines: Vec<LineQuantity>) -> Result<Vec<LineQuantity>, Problem> {
+    check_line_count(lines.len())?;
+    let quantities = lines.iter().map(|line| line.quantity).enumerate();
+    let wrong = quantities.filter_map(|(index, quantity)| {
+        let detail = check_quantity(quantity).err()?;
+        Some(Violation::new(format!("/lines/{index}/quantity"), detail))
+    });
+    unless(wrong.collect(), lines)
+}
+
+/// How many lines a request names.
+pub(super) fn check_line_count(count: usize) -> Result<(), Problem> {
+    if (1..=LINES_MAX).contains(&count) {
+        return Ok(());
+    }
+    Err(Problem::invalid(vec![Violation::new("/lines", format!("must have 1 to {LINES_MAX} lines"))]))
+}
+
+pub(super) fn check_reason(reason: &str) -> Result<String, Problem> {
     let reason = reason.trim();
     let chars = reason.chars().count();
     if (1..=REASON_CHARS_MAX).contains(&chars) && !reason.chars().any(|char| char.is_control() && char != '\n') {
@@ -317,6 +339,6 @@ fn checked_address(address: Address, wrong: &mut Vec<Violation>) -> Option<Addre
     check_address("/shipping_address", address).map_err(|more| wrong.extend(more)).ok()
 }
 
-fn unless<T>(wrong: Vec<Violation>, value: T) -> Result<T, Problem> {
+pub(super) fn unless<T>(wrong: Vec<Violation>, value: T) -> Result<T, Problem> {
     if wrong.is_empty() { Ok(value) } else { Err(Problem::invalid(wrong)) }
 }

@@ -2,12 +2,21 @@
 //! none is told twice.
 
 use contracts::order::{
-    OrderAwaitingPayment, OrderConfirmed, OrderEnded, OrderEvent, OrderPaymentMethodGiven, OrderPlaced, OrderRefunded,
-    OrderSnapshot, PaymentMethod, RefundRequested,
+    LineQuantity, OrderAwaitingPayment, OrderConfirmed, OrderDelivered, OrderEnded, OrderEvent, OrderLinesCancelled,
+    OrderPaymentMethodGiven, OrderPlaced, OrderRefunded, OrderReturn, OrderShipped, OrderSnapshot, PaymentMethod,
+    RefundRequested, RestockLine,
 };
 use contracts::payment::PaymentAction;
 
-use super::{Order, fact::Fact};
+use super::{
+    Order,
+    fact::{
+        Fact,
+        goods::{FulfilmentMoved, ReturnMoved, ReturnReceived},
+    },
+    fulfilment::ParcelStatus,
+    returns::ReturnStatus,
+};
 
 impl Order {
     /// What others need to know of the order.
@@ -42,7 +51,7 @@ impl Order {
         OrderEvent::AwaitingPayment(OrderAwaitingPayment { order, action, reason, pay_by })
     }
 
-    /// What is said of `fact`, which has just happened to this order.
+    /// What is said of `fact`, which happens to this order now.
     pub(crate) fn announce(&self, fact: &Fact) -> Option<OrderEvent> {
         let ended = |reason: &str, restock| OrderEnded { order: self.snapshot(), reason: reason.to_owned(), restock };
         Some(match fact {
@@ -70,6 +79,24 @@ impl Order {
                 amount: refunded.amount,
                 refunded_total: refunded.refunded_total,
             }),
+            Fact::FulfilmentMoved(moved) => return self.announce_parcel(moved),
+            Fact::LinesCancelled(cancelled) => OrderEvent::LinesCancelled(OrderLinesCancelled {
+                order: self.snapshot(),
+                cancellation_id: cancelled.cancellation_id,
+                reason: cancelled.reason.clone(),
+                lines: cancelled.lines.clone(),
+                restock: self.restock_lines(&cancelled.restock),
+            }),
+            Fact::ReturnRequested(requested) => OrderEvent::ReturnRequested(OrderReturn {
+                order: self.snapshot(),
+                return_id: requested.return_id,
+                reason: requested.reason.clone(),
+                lines: requested.lines.clone(),
+                restock: Vec::new(),
+                receipt: 0,
+            }),
+            Fact::ReturnMoved(moved) => return self.announce_return(moved),
+            Fact::ReturnReceived(received) => return self.announce_arrival(received),
             Fact::Placed(_)
             | Fact::AwaitingPayment(_)
             | Fact::PaymentCaptureFailed(_)
@@ -77,6 +104,8 @@ impl Order {
             | Fact::ProcessingStarted(_)
             | Fact::Completed(_)
             | Fact::Closed(_)
+            | Fact::FulfilmentCreated(_)
+            | Fact::FulfilmentRelabelled(_)
             | Fact::PaymentAuthorized(_)
             | Fact::PaymentDeclined(_)
             | Fact::PutOnHold(_)
@@ -84,5 +113,54 @@ impl Order {
             | Fact::PaymentVoided(_)
             | Fact::RefundFailed(_) => return None,
         })
+    }
+    fn announce_parcel(&self, moved: &FulfilmentMoved) -> Option<OrderEvent> {
+        let (order, fulfilment_id) = (self.snapshot(), moved.fulfilment_id);
+        let parcel = self.fulfilments.iter().find(|parcel| parcel.id == fulfilment_id)?;
+        match moved.to {
+            ParcelStatus::Shipped => Some(OrderEvent::Shipped(OrderShipped {
+                order,
+                fulfilment_id,
+                carrier: moved.label.carrier.clone(),
+                tracking_number: moved.label.tracking_number.clone(),
+                lines: parcel.lines.clone(),
+            })),
+            ParcelStatus::Delivered => Some(OrderEvent::Delivered(OrderDelivered { order, fulfilment_id })),
+            _ => None,
+        }
+    }
+
+    fn announce_return(&self, moved: &ReturnMoved) -> Option<OrderEvent> {
+        let returning = self.find_return(moved.return_id).ok()?;
+        let reason = moved.reason.as_ref().unwrap_or(&returning.reason).clone();
+        let told = OrderReturn {
+            order: self.snapshot(),
+            return_id: returning.id,
+            reason,
+            lines: returning.lines.clone(),
+            restock: Vec::new(),
+            receipt: 0,
+        };
+        match moved.to {
+            ReturnStatus::Approved => Some(OrderEvent::ReturnApproved(told)),
+            ReturnStatus::Rejected => Some(OrderEvent::ReturnRejected(told)),
+            _ => None,
+        }
+    }
+
+    fn announce_arrival(&self, received: &ReturnReceived) -> Option<OrderEvent> {
+        let returning = self.find_return(received.return_id).ok()?;
+        Some(OrderEvent::ReturnReceived(OrderReturn {
+            order: self.snapshot(),
+            return_id: returning.id,
+            reason: returning.reason.clone(),
+            lines: received.lines.clone(),
+            restock: self.restock_lines(&received.restock),
+            receipt: u32::try_from(returning.receipts.len() + 1).unwrap_or(u32::MAX),
+        }))
+    }
+
+    fn restock_lines(&self, lines: &[LineQuantity]) -> Vec<RestockLine> {
+        self.by_variant(lines.iter().map(|part| (part.line_id, part.quantity)))
     }
 }

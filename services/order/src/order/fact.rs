@@ -2,6 +2,8 @@
 //!
 //! A stored fact never changes its meaning: a new shape gets a new version, and the old one still decodes.
 
+pub(crate) mod goods;
+
 use std::sync::Arc;
 
 use contracts::{
@@ -13,6 +15,10 @@ use contracts::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::goods::{
+    FulfilmentCreated, FulfilmentMoved, FulfilmentRelabelled, LinesCancelled, ReturnMoved, ReturnReceived,
+    ReturnRequested, ShippingShare,
+};
 use crate::owner::Owner;
 
 /// How it travels, and what that costs.
@@ -142,6 +148,9 @@ pub(crate) struct RefundedLine {
     pub(crate) restock: bool,
     /// The line's share of the refund.
     pub(crate) amount: Money,
+    /// The tax inside `amount`; absent in older refunds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tax: Option<Money>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,6 +160,9 @@ pub(crate) struct RefundWanted {
     pub(crate) reason: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lines: Vec<RefundedLine>,
+    /// What goes back of the delivery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shipping: Vec<ShippingShare>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -257,12 +269,26 @@ facts! {
     PaymentRefunded(Refunded) = "payment_refunded" / 1,
     /// The provider would not give money back.
     RefundFailed(RefundFailed) = "refund_failed" / 1,
-    /// The first parcel is being made.
+    /// Goods are being made ready.
     ProcessingStarted(Nothing) = "processing_started" / 1,
-    /// Everything has shipped.
+    /// Nothing waits to leave any more.
     Completed(Nothing) = "completed" / 1,
     /// The return window is over.
     Closed(Nothing) = "closed" / 1,
+    /// A parcel is wanted.
+    FulfilmentCreated(FulfilmentCreated) = "fulfilment_created" / 1,
+    /// A parcel was packed, left, arrived, was lost, …
+    FulfilmentMoved(FulfilmentMoved) = "fulfilment_moved" / 1,
+    /// A parcel got another carrier or tracking number.
+    FulfilmentRelabelled(FulfilmentRelabelled) = "fulfilment_relabelled" / 1,
+    /// Units were called off.
+    LinesCancelled(LinesCancelled) = "lines_cancelled" / 1,
+    /// The buyer wants to send goods back.
+    ReturnRequested(ReturnRequested) = "return_requested" / 1,
+    /// A return was approved, rejected, called off, …
+    ReturnMoved(ReturnMoved) = "return_moved" / 1,
+    /// Goods of a return arrived.
+    ReturnReceived(ReturnReceived) = "return_received" / 1,
 }
 
 /// Nothing more to say.

@@ -301,14 +301,17 @@ impl Order {
         facts
     }
 
-    /// Notes money that went back. A refund that nobody requested is named after the event.
+    /// Notes money that went back, which may settle a return. A refund that nobody requested is named after
+    /// the event.
     pub(crate) fn payment_refunded(&self, event: PaymentRefunded, event_id: EventId) -> Vec<Fact> {
         let PaymentRefunded { payment_id, refund_id, amount, refunded_total, .. } = event;
         if refunded_total.amount_minor <= self.payment.refunded.amount_minor {
             return Vec::new();
         }
         let refund_id = refund_id.unwrap_or_else(|| RefundId::from_uuid(event_id.as_uuid()));
-        vec![Fact::PaymentRefunded(Refunded { payment_id, refund_id, amount, refunded_total })]
+        let mut facts = vec![Fact::PaymentRefunded(Refunded { payment_id, refund_id, amount, refunded_total })];
+        facts.extend(self.close_returns(refund_id));
+        facts
     }
 
     /// Notes that money could not go back.
@@ -342,6 +345,7 @@ impl Order {
                 amount,
                 reason: ORDER_ENDED.to_owned(),
                 lines: Vec::new(),
+                shipping: Vec::new(),
                 status,
                 failure,
                 requested_at: at,

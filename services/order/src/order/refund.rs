@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::{
     Order,
-    fact::{Fact, RefundWanted, RefundedLine},
+    fact::{Fact, RefundWanted, RefundedLine, goods::ShippingShare},
+    give_back::{Paid, divided},
     status,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Refund {
     pub(crate) amount: Money,
     pub(crate) reason: String,
     pub(crate) lines: Vec<RefundedLine>,
+    /// What it gives back of the delivery.
+    pub(crate) shipping: Vec<ShippingShare>,
     pub(crate) status: RefundStatus,
     pub(crate) failure: Option<String>,
     pub(crate) requested_at: Timestamp,
@@ -47,6 +50,7 @@ impl Refund {
             amount: wanted.amount,
             reason: wanted.reason,
             lines: wanted.lines,
+            shipping: wanted.shipping,
             status: RefundStatus::Requested,
             failure: None,
             requested_at: at,
@@ -131,49 +135,48 @@ impl Order {
         if amount.amount_minor > left.amount_minor {
             return Err(RefundRefused::MoreThanLeft { wanted: amount, left });
         }
-        Ok(vec![Fact::RefundRequested(RefundWanted { refund_id, amount, reason, lines })])
+        Ok(vec![Fact::RefundRequested(RefundWanted { refund_id, amount, reason, lines, shipping: Vec::new() })])
     }
 
     /// What the units cost. The first k units of a line cost the largest-remainder share of k in its total,
-    /// less what its refunded units already got: once all units are refunded the parts sum to the whole.
+    /// less what units got that were paid back before: once all are, the parts sum to the whole.
     fn price_units(&self, wanted: &[RefundUnits]) -> Result<(Money, Vec<RefundedLine>), RefundRefused> {
-        let currency = self.terms.currency;
         let mut priced: Vec<RefundedLine> = Vec::with_capacity(wanted.len());
         for units in wanted {
-            let line = self
-                .terms
-                .lines
-                .iter()
-                .find(|line| line.id == units.line_id)
-                .ok_or(RefundRefused::NoSuchLine(units.line_id))?;
-            let standing = self.refunds.iter().filter(|refund| refund.status != RefundStatus::Failed);
-            let before: Vec<&RefundedLine> = standing
-                .flat_map(|refund| &refund.lines)
-                .chain(&priced)
-                .filter(|part| part.line_id == line.id)
-                .collect();
-            let units_before: i64 = before.iter().map(|part| part.quantity).sum();
-            let amount_before = Money::sum(currency, before.iter().map(|part| part.amount))?;
-            let left = line.quantity - units_before;
-            if units.quantity < 1 || units.quantity > left {
-                return Err(RefundRefused::TooManyUnits { line: line.id, left });
+            let line = self.line(units.line_id).ok_or(RefundRefused::NoSuchLine(units.line_id))?;
+            let mut paid = self.paid_for(line)?;
+            let mut shelved = self.shelved(line.id);
+            for part in priced.iter().filter(|part| part.line_id == line.id) {
+                let tax = part.tax.unwrap_or(Money::zero(part.amount.currency));
+                let (amount, tax) = (paid.amount.checked_add(part.amount)?, paid.tax.checked_add(tax)?);
+                paid = Paid { units: paid.units + part.quantity, amount, tax };
+                shelved += if part.restock { part.quantity } else { 0 };
             }
-            let (taken, rest) = (units_before + units.quantity, left - units.quantity);
-            let due = line.total.split(&[taken.unsigned_abs(), rest.unsigned_abs()]);
-            let due = due.first().copied().unwrap_or(line.total).checked_sub(amount_before)?;
-            let amount = Money::new(due.amount_minor.max(0), currency);
+            let left = line.quantity - paid.units;
             let RefundUnits { line_id, quantity, restock } = *units;
-            priced.push(RefundedLine { line_id, quantity, restock, amount });
+            if quantity < 1 || quantity > left {
+                return Err(RefundRefused::TooManyUnits { line: line_id, left });
+            }
+            let (amount, tax) = divided(line).next(quantity, &paid)?;
+            // Never more than was taken off it: a refund may repeat one that failed.
+            let restock = restock && shelved + quantity <= line.quantity;
+            priced.push(RefundedLine { line_id, quantity, restock, amount, tax: Some(tax) });
         }
-        Ok((Money::sum(currency, priced.iter().map(|part| part.amount))?, priced))
+        Ok((Money::sum(self.terms.currency, priced.iter().map(|part| part.amount))?, priced))
     }
 
     /// Units of `lines` that go back on the shelf, merged by variant.
     pub(crate) fn restocked(&self, lines: &[RefundedLine]) -> Vec<RestockLine> {
+        let shelved = lines.iter().filter(|part| part.restock);
+        self.by_variant(shelved.map(|part| (part.line_id, part.quantity)))
+    }
+
+    /// Units of lines, merged by variant.
+    pub(super) fn by_variant(&self, lines: impl Iterator<Item = (LineId, i64)>) -> Vec<RestockLine> {
         let mut units = BTreeMap::new();
-        for part in lines.iter().filter(|part| part.restock) {
-            if let Some(line) = self.terms.lines.iter().find(|line| line.id == part.line_id) {
-                *units.entry(line.variant_id).or_insert(0) += part.quantity;
+        for (line_id, quantity) in lines {
+            if let Some(line) = self.line(line_id) {
+                *units.entry(line.variant_id).or_insert(0) += quantity;
             }
         }
         units.into_iter().map(|(variant_id, quantity)| RestockLine { variant_id, quantity }).collect()

@@ -16,9 +16,6 @@ use super::{
 /// Reminders that are sent before an uncaptured order is left to people.
 pub(crate) const REMINDERS_MAX: u32 = 6;
 
-/// For how long after everything has shipped goods may come back.
-const RETURN_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// What an order waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -65,7 +62,7 @@ impl Saga {
             let due_at = (attempts < REMINDERS_MAX).then(|| since.checked_add(pause).unwrap_or(Timestamp::MAX));
             return Some(Self { step: SagaStep::Capture, attempts, due_at });
         }
-        let due_at = order.return_window_ends().filter(|_| order.status == OrderStatus::Completed)?;
+        let due_at = order.return_window_ends()?;
         Some(Self { step: SagaStep::Close, attempts: 0, due_at: Some(due_at) })
     }
 }
@@ -84,15 +81,10 @@ impl Order {
         }]
     }
 
-    /// Until when goods may come back, once everything has shipped.
-    pub(crate) fn return_window_ends(&self) -> Option<Timestamp> {
-        Some(self.completed_at?.checked_add(RETURN_WINDOW).unwrap_or(Timestamp::MAX))
-    }
-
     /// Since when the money is wanted that is held and not taken yet. What the provider refused to hand over, and a
     /// deposit that was taken back, come by no reminder.
     fn waits_for_capture_since(&self) -> Option<Timestamp> {
-        let certain = matches!(self.status, OrderStatus::Confirmed | OrderStatus::Processing);
+        let certain = matches!(self.status, OrderStatus::Confirmed | OrderStatus::Processing | OrderStatus::Completed);
         let coming = self.payment.is_held() && !self.payment.voided && self.payment.capture_failed.is_none();
         if !certain || !coming || self.is_captured() || status::is_undone(self.status) {
             return None;

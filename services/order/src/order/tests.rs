@@ -1,5 +1,7 @@
 //! Rules of orders, by example and over random histories.
 
+mod goods;
+mod goods_at_random;
 mod histories;
 mod payment;
 mod saga;
@@ -16,6 +18,7 @@ use contracts::{
 use proptest::prelude::*;
 
 use super::{
+    cancellation::CancelRefused,
     refund::{RefundRefused, RefundScope, RefundUnits},
     status::Refused,
     stream::{Origin, StoredFact, broken_link},
@@ -54,8 +57,11 @@ impl History {
 
     fn let_happen(&mut self, facts: Vec<Fact>) -> Vec<OrderEvent> {
         self.seconds += 1;
-        let said = facts.iter().filter_map(|fact| self.order.announce(fact)).collect();
-        self.stream.extend(self.order.advance(facts, &origin(self.seconds)).unwrap());
+        let mut said = Vec::new();
+        for fact in facts {
+            said.extend(self.order.announce(&fact));
+            self.stream.extend(self.order.advance(vec![fact], &origin(self.seconds)).unwrap());
+        }
         said
     }
 
@@ -179,7 +185,8 @@ fn cancelling_puts_goods_back_that_were_taken() {
     let said = history.let_happen(history.order.cancel("changed my mind".to_owned()).unwrap());
     assert!(matches!(said.as_slice(), [OrderEvent::Cancelled(ended)] if ended.restock));
     let again = history.order.cancel("again".to_owned());
-    assert_eq!(again, Err(Refused { from: OrderStatus::Cancelled, to: OrderStatus::Cancelled }));
+    let refused = Refused { from: OrderStatus::Cancelled, to: OrderStatus::Cancelled };
+    assert_eq!(again, Err(CancelRefused::Status(refused)));
     assert!(history.order.run_out_of_stock().is_empty());
 }
 

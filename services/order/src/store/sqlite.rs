@@ -108,7 +108,10 @@ const SAGAS: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-const SCHEMA: Schema = Schema { name: "order", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES, SAGAS] };
+pub(crate) const FULFILMENT: &str = "ALTER TABLE orders ADD COLUMN fulfilment_status TEXT NOT NULL DEFAULT 'none';";
+
+const SCHEMA: Schema =
+    Schema { name: "order", migrations: &[outbox::SCHEMA, idempotency::SCHEMA, TABLES, SAGAS, FULFILMENT] };
 
 /// Carts and orders in one SQLite file.
 #[derive(Clone)]

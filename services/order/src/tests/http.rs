@@ -1,5 +1,6 @@
 //! The service as it is built, over its routes.
 
+mod goods;
 mod life;
 
 use std::{sync::Arc, time::Duration};

@@ -9,12 +9,15 @@ use contracts::{
 
 use super::{
     fixtures::{id, krw},
-    shop::{Shop, authorized, customer, empty_cart, guest, receipt, staff},
+    shop::{Shop, authorized, customer, empty_cart, guest, receipt, staff, whole},
 };
 use crate::{
     advance_order::AdvanceError,
-    cancel_order::CancelRefused,
-    order::refund::{RefundRefused, RefundScope, RefundUnits},
+    cancel_order::CancelError,
+    order::{
+        cancellation::CancelRefused,
+        refund::{RefundRefused, RefundScope, RefundUnits},
+    },
     place_order::PlaceError,
     refund_order::RefundError,
     show_order::ShowError,
@@ -149,8 +152,8 @@ async fn an_order_opens_to_its_owner_and_to_staff() {
     assert!(shop.service.show_order(&staff(), order.id).await.is_ok());
     for stranger in [guest("gst_other"), customer(1)] {
         assert!(matches!(shop.service.show_order(&stranger, order.id).await, Err(ShowError::NotFound)));
-        let cancel = shop.service.cancel_order(&stranger, order.id, None, "x".into(), None).await;
-        assert!(matches!(cancel, Err(AdvanceError::Refused(CancelRefused::NotFound))));
+        let cancel = shop.service.cancel_order(&stranger, order.id, None, whole("x"), None).await;
+        assert!(matches!(cancel, Err(AdvanceError::Refused(CancelError::NotFound))));
         let list = shop.service.list_orders(&stranger, OrderFilter::default(), None, 10).await.unwrap();
         assert!(list.items.is_empty());
     }
@@ -161,13 +164,13 @@ async fn cancelling_a_paid_order_says_so_once() {
     let shop = Shop::open();
     let (owner, order) = shop.paid().await;
     assert_eq!(order.payment_status, PaymentStatus::Paid);
-    let stale = shop.service.cancel_order(&owner, order.id, Some(1), "x".into(), None).await;
-    assert!(matches!(stale, Err(AdvanceError::Refused(CancelRefused::Stale { current: 4 }))));
-    let cancelled = shop.service.cancel_order(&owner, order.id, Some(4), "too big".into(), None).await.unwrap();
+    let stale = shop.service.cancel_order(&owner, order.id, Some(1), whole("x"), None).await;
+    assert!(matches!(stale, Err(AdvanceError::Refused(CancelError::Stale { current: 4 }))));
+    let cancelled = shop.service.cancel_order(&owner, order.id, Some(4), whole("too big"), None).await.unwrap();
     assert_eq!(cancelled.status, OrderStatus::Cancelled);
     assert_eq!(serde_json::to_value(&cancelled).unwrap()["payment"]["refund_pending"]["amount_minor"], 23_000);
-    let again = shop.service.cancel_order(&owner, order.id, None, "x".into(), None).await;
-    assert!(matches!(again, Err(AdvanceError::Refused(CancelRefused::Status(_)))));
+    let again = shop.service.cancel_order(&owner, order.id, None, whole("x"), None).await;
+    assert!(matches!(again, Err(AdvanceError::Refused(CancelError::Refused(CancelRefused::Status(_))))));
     let said = shop.said().await;
     let [OrderEvent::Placed(_), OrderEvent::Confirmed(_), OrderEvent::Cancelled(ended)] = said.as_slice() else {
         panic!("three events")
@@ -181,7 +184,7 @@ async fn cancelling_a_paid_order_says_so_once() {
 async fn refunds_never_exceed_the_capture() {
     let shop = Shop::open();
     let (_, order) = shop.paid().await;
-    let line_id = order.lines[0].id;
+    let line_id = order.lines[0].line.id;
     let refund = async |scope, key: &str| {
         shop.service.refund_order(&staff(), order.id, None, scope, "broken".into(), receipt(key)).await
     };

@@ -22,6 +22,7 @@ use super::{
     stock_room::{StockRoom, stock_room},
 };
 use crate::{
+    cancel_order::CancelOrder,
     cart_view::CartView,
     config::Config,
     create_cart::{NewCart, NewLine},
@@ -118,13 +119,6 @@ impl Shop {
         Listener { service: self.service.clone() }.consume(envelope).await
     }
 
-    /// Lets facts happen to an order by themselves.
-    pub(crate) async fn let_happen(&self, id: OrderId, facts: Vec<Fact>) {
-        let origin = self.service.request_of(&staff());
-        let decide = |_: &Order| Ok::<_, Infallible>(facts.clone());
-        self.service.advance(id, origin, || None, decide, |_| Ok(None)).await.unwrap();
-    }
-
     /// What the service has said of an order, in order.
     pub(crate) async fn said(&self) -> Vec<OrderEvent> {
         let payloads: Vec<Vec<u8>> = self
@@ -184,6 +178,11 @@ pub(crate) fn staff() -> Shopper {
     use Permission::{OrdersRead, OrdersWrite, RefundsWrite};
     let permissions = vec![OrdersRead, OrdersWrite, RefundsWrite];
     Shopper { caller: Caller::Account { id: id(900), permissions }, guest: None }
+}
+
+/// Everything is called off.
+pub(crate) fn whole(reason: &str) -> CancelOrder {
+    CancelOrder { lines: None, reason: reason.to_owned() }
 }
 
 pub(crate) fn key(key: &str) -> IdempotencyKey {

@@ -6,11 +6,8 @@ use chassis::sqlite::Location;
 use contracts::order::{OrderEvent, OrderId, OrderStatus};
 use serde_json::json;
 
-use super::shop::{Shop, authorized, captured, staff};
-use crate::{
-    order::fact::{Fact, Nothing},
-    store::OrderStore as _,
-};
+use super::shop::{Shop, authorized, captured, receipt, staff};
+use crate::{fulfil_order::Pack, order::fulfilment::Label, store::OrderStore as _};
 
 const QUARTER: Duration = Duration::from_secs(900);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -84,7 +81,8 @@ fn reminder(event: &OrderEvent) -> Option<u32> {
 async fn an_order_closes_when_its_return_window_is_over() {
     let shop = Shop::open();
     let (owner, order) = shop.paid().await;
-    shop.let_happen(order.id, vec![Fact::ProcessingStarted(Nothing {}), Fact::Completed(Nothing {})]).await;
+    let everything = Pack { lines: None, label: Label::default(), shipped: true };
+    shop.service.fulfil_order(&staff(), order.id, everything, receipt("f1")).await.unwrap();
     assert_eq!(saga(&shop, order.id).await["step"], "close");
     assert_eq!(shop.examine().await, crate::verify::Findings::default());
     shop.clock.advance(30 * DAY - Duration::from_secs(1));

@@ -1,7 +1,10 @@
 //! What the clock makes of an order.
 
 use super::*;
-use crate::order::saga::{REMINDERS_MAX, Saga, SagaStep};
+use crate::order::{
+    fulfilment::ParcelStatus,
+    saga::{REMINDERS_MAX, Saga, SagaStep},
+};
 
 #[test]
 fn each_status_waits_for_its_step() {
@@ -13,10 +16,10 @@ fn each_status_waits_for_its_step() {
     assert_eq!(waits(&history), Some((SagaStep::Capture, 0, Some(at(1 + 900)))));
     history.let_happen(history.order.payment_captured(captured(history.total())));
     assert_eq!(waits(&history), None);
-    history.let_happen(vec![Fact::ProcessingStarted(Nothing {})]);
+    history.pack(70, None, false).unwrap();
     assert_eq!(waits(&history), None);
-    history.let_happen(vec![Fact::Completed(Nothing {})]);
-    let closes = at(4 + 30 * 24 * 3600);
+    history.carry(70, ParcelStatus::Shipped).unwrap();
+    let closes = history.order.return_window_ends().unwrap();
     assert_eq!(waits(&history), Some((SagaStep::Close, 0, Some(closes))));
     assert!(history.order.take_due_step(closes - std::time::Duration::from_secs(1)).is_empty());
     let said = history.let_happen(history.order.take_due_step(closes));

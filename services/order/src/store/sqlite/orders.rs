@@ -193,7 +193,7 @@ pub(super) fn insert_summary(
     let inserted = transaction
         .prepare_cached(&format!(
             "INSERT INTO {table} ({SUMMARY_COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
              ON CONFLICT DO NOTHING"
         ))?
         .execute(params![
@@ -214,6 +214,7 @@ pub(super) fn insert_summary(
             step,
             attempts,
             due_at,
+            rows::to_word(summary.fulfilment_status)?,
         ])?;
     Ok(inserted == 1)
 }
@@ -224,7 +225,7 @@ fn update_summary(transaction: &Connection, summary: &OrderSummary, expected: u6
     let updated = transaction
         .prepare_cached(
             "UPDATE orders SET version = ?3, status = ?4, payment_status = ?5, updated_at = ?6, saga_step = ?7,
-                 saga_attempts = ?8, saga_due_at = ?9
+                 saga_attempts = ?8, saga_due_at = ?9, fulfilment_status = ?10
              WHERE id = ?1 AND version = ?2",
         )?
         .execute((
@@ -237,6 +238,7 @@ fn update_summary(transaction: &Connection, summary: &OrderSummary, expected: u6
             step,
             attempts,
             due_at,
+            rows::to_word(summary.fulfilment_status)?,
         ))?;
     Ok(updated == 1)
 }
@@ -339,7 +341,7 @@ fn audit(connection: &Connection, after: Option<OrderId>, limit: u32) -> Result<
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     collect(statement.query((after, limit))?, |row| {
         let id = rows::parsed(row, 0)?;
-        let cart_order_id: Option<String> = row.get(17)?;
+        let cart_order_id: Option<String> = row.get(18)?;
         Ok(Audited {
             id,
             summary: rows::summary(row),

@@ -62,7 +62,8 @@ pub(super) fn stored_fact(row: &Row<'_>) -> Result<StoredFact, StoreError> {
 }
 
 pub(super) const SUMMARY_COLUMNS: &str = "id, version, number, status, payment_status, customer, guest_hash, email, \
-     currency, total, item_count, cart_id, placed_at, updated_at, saga_step, saga_attempts, saga_due_at";
+     currency, total, item_count, cart_id, placed_at, updated_at, saga_step, saga_attempts, saga_due_at, \
+     fulfilment_status";
 
 pub(super) fn summary(row: &Row<'_>) -> Result<OrderSummary, StoreError> {
     Ok(OrderSummary {
@@ -78,6 +79,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<OrderSummary, StoreError> {
         cart_id: parsed(row, 11)?,
         placed_at: time(row, 12)?,
         updated_at: time(row, 13)?,
+        fulfilment_status: word(row, 17)?,
         saga: saga(row)?,
     })
 }
