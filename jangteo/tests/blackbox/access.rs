@@ -176,6 +176,9 @@ async fn cast(shop: &Shop) -> Cast {
     let made = shop.post("/v1/products").bearer(&admin).json(&product("ACCESS", 9)).send().await.expect(201).json();
     let payments =
         shop.get(&format!("/v1/payments?order_id={}", text(&order["id"]))).bearer(&admin).send().await.json();
+    let parcels = format!("/v1/orders/{}/fulfilments", text(&order["id"]));
+    let packed = shop.post(&parcels).bearer(&admin).key(&shop.new_key()).json(&json!({})).send().await;
+    let packed = packed.expect(201).json();
     let mail = shop.wait("a mail", async || shop.mails("haneul@example.com").await.pop()).await;
     let messages = shop.get("/v1/messages?limit=1").bearer(&admin).send().await.expect(200).json();
     assert_ne!(cart.token, other_guest);
@@ -190,6 +193,8 @@ async fn cast(shop: &Shop) -> Cast {
         ("carts", open_cart.id),
         ("lines", text(&open_cart.body["lines"][0]["id"])),
         ("orders", text(&order["id"])),
+        ("fulfilments", text(&packed["fulfilments"][0]["id"])),
+        ("returns", "rtn_00000000000000000000000000000001".to_owned()),
         ("payments", text(&payments["items"][0]["id"])),
         ("payment-providers", "sandbox".to_owned()),
         ("messages", text(&messages["items"][0]["id"])),

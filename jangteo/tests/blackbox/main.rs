@@ -17,6 +17,7 @@ mod command_line;
 mod crash;
 mod data_folder;
 mod disk;
+mod fulfilment;
 mod interruption;
 mod mail;
 mod operations;
