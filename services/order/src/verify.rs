@@ -131,7 +131,7 @@ impl Findings {
         use OrderStatus::{Closed, Completed, Confirmed, Processing};
         let (id, payment, total) = (order.id, &order.payment, order.terms.totals.total);
         let confirmed = matches!(order.status, Confirmed | Processing | Completed | Closed);
-        let excused = payment.reversed || order.released;
+        let excused = payment.reversed.is_some() || order.released;
         if confirmed && !excused && (!payment.is_held() || payment.authorized != total) {
             self.wrong(id, format_args!("confirmed with {} authorized of {total}", payment.authorized));
         }
@@ -190,7 +190,7 @@ impl Findings {
         } else if order.refunds.iter().any(|refund| refund.status == RefundStatus::Requested) {
             self.open(id, "a refund is on its way");
         }
-        if payment.reversed && !status::is_undone(order.status) {
+        if payment.reversed.is_some() && !status::is_undone(order.status) {
             self.open(id, "its deposit was taken back");
         }
     }

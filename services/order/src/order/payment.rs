@@ -64,8 +64,8 @@ pub(crate) struct Payment {
     pub(crate) provider: Option<String>,
     /// Why the provider does not hand over what it holds.
     pub(crate) capture_failed: Option<String>,
-    /// A deposit was taken back and has not come again.
-    pub(crate) reversed: bool,
+    /// What had come before a deposit was taken back, until as much has come again.
+    pub(crate) reversed: Option<Money>,
 }
 
 /// Why another payment method is not taken.
@@ -87,7 +87,7 @@ impl Payment {
             wanted: None,
             provider: None,
             capture_failed: None,
-            reversed: false,
+            reversed: None,
         }
     }
 
@@ -144,17 +144,17 @@ impl Payment {
             self.held = Held::Deposit;
             self.authorized = fact.captured_total;
         }
-        self.reversed = false;
+        self.reversed = self.reversed.filter(|before| before.amount_minor > fact.captured_total.amount_minor);
         self.wanted = None;
     }
 
     /// The payment waits for the deposit again: nothing is held.
     pub(crate) fn reverse(&mut self, fact: Reversed) {
         self.id = Some(fact.payment_id);
+        self.reversed = self.reversed.or(Some(self.captured));
         self.captured = fact.captured_total;
         self.authorized = fact.captured_total;
         self.held = Held::Nothing;
-        self.reversed = true;
     }
 
     pub(crate) fn void(&mut self, fact: Voided) {

@@ -145,7 +145,7 @@ proptest! {
             let in_flight = order.refunds_in_flight().unwrap().amount_minor;
             prop_assert!(refunded + in_flight <= captured, "{refunded} + {in_flight} of {captured}");
             prop_assert!(captured <= order.payment.authorized.amount_minor);
-            if order.status == OrderStatus::Confirmed && !order.released && !order.payment.reversed {
+            if order.status == OrderStatus::Confirmed && !order.released && order.payment.reversed.is_none() {
                 prop_assert_eq!(order.payment.authorized, order.terms.totals.total);
             }
         }

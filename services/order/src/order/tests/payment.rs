@@ -128,9 +128,11 @@ fn a_deposit_that_is_taken_back_is_missing_until_it_comes_again() {
     assert_eq!(history.order.status, OrderStatus::Confirmed);
     assert_eq!(history.order.payment_status(), PaymentStatus::NotPaid);
     assert!(history.order.payment_reversed(reversed()).is_empty());
+    history.let_happen(history.order.payment_captured(captured(total - 1)));
+    assert!(history.order.payment.reversed.is_some(), "a part of it is not all of it");
     history.let_happen(history.order.payment_captured(captured(total)));
     assert_eq!(history.order.payment_status(), PaymentStatus::Paid);
-    assert!(!history.order.payment.reversed);
+    assert_eq!(history.order.payment.reversed, None);
 }
 
 #[test]
