@@ -33,6 +33,11 @@ async fn place_many(shop: &Shop, from: usize, until: usize) -> Vec<OrderId> {
     ids
 }
 
+/// What a handler may wait for.
+fn sendable<F: Future + Send>(future: F) -> F {
+    future
+}
+
 /// What the schema has of the table of orders.
 async fn schema(shop: &Shop) -> Vec<String> {
     let sql = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name LIKE '%orders%' ORDER BY name";
@@ -90,6 +95,22 @@ async fn a_stream_that_makes_no_order_stops_the_rebuild_and_changes_nothing() {
     assert!(matches!(rebuild(&shop.store, &shop.env, |_| {}).await, Err(RebuildError::Running)));
 }
 
+#[tokio::test]
+async fn a_rebuild_that_is_cut_short_changes_nothing_and_starts_over() {
+    let shop = Shop::open();
+    shop.product.stock(1, "CUP", 1_000, 10_000);
+    place_many(&shop, 0, 3).await;
+    execute(&shop, "UPDATE orders SET status = 'closed'").await;
+    let before = shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap();
+    let (stopping, _) = chassis::Env::simulated(8);
+    let cut = rebuild(&shop.store, &stopping, |_| stopping.request_stop()).await;
+    assert!(matches!(cut, Err(RebuildError::Interrupted)));
+    assert!(shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap() == before);
+    assert!(!shop.examine().await.violations.is_empty());
+    rebuild(&shop.store, &shop.env, |_| {}).await.unwrap();
+    assert_eq!(shop.examine().await.violations, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_shop_serves_meanwhile_and_nobody_sees_a_gap() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +139,7 @@ async fn the_shop_serves_meanwhile_and_nobody_sees_a_gap() {
     };
     let rebuilding = async {
         for _ in 0..10 {
-            rebuild(&shop.store, &shop.env, |_| {}).await.unwrap();
+            sendable(rebuild(&shop.store, &shop.env, |_| {})).await.unwrap();
         }
         done.store(true, Ordering::SeqCst);
     };
