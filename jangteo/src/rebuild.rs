@@ -28,6 +28,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 pub enum ReadModel {
     /// The product search
     Search,
+    /// The list of orders
+    Orders,
     /// Everything
     All,
 }
@@ -37,6 +39,7 @@ impl ReadModel {
     fn parts(self) -> &'static [Part] {
         match self {
             Self::Search => &[Part::Search],
+            Self::Orders => &[Part::Orders],
             Self::All => &Part::ALL,
         }
     }
@@ -46,14 +49,16 @@ impl ReadModel {
 #[derive(Debug, Clone, Copy)]
 enum Part {
     Search,
+    Orders,
 }
 
 impl Part {
-    const ALL: [Self; 1] = [Self::Search];
+    const ALL: [Self; 2] = [Self::Search, Self::Orders];
 
     fn name(self) -> &'static str {
         match self {
             Self::Search => "search",
+            Self::Orders => "orders",
         }
     }
 
@@ -61,6 +66,7 @@ impl Part {
     fn service(self) -> &'static str {
         match self {
             Self::Search => "product",
+            Self::Orders => "order",
         }
     }
 
@@ -71,6 +77,13 @@ impl Part {
                 let store = Arc::new(SqliteProductStore::open(&Location::in_folder(folder, "product.db"))?);
                 let search = SearchIndex::open(Some(&folder.join("search")))?;
                 Ok(index_products::rebuild(env, store, search, progress).await?)
+            }
+            // A shop that has never run has none.
+            Self::Orders if !folder.join("order.db").exists() => Ok(()),
+            Self::Orders => {
+                let store = order_service::SqliteStore::open(&Location::in_folder(folder, "order.db"))?;
+                order_service::rebuild::rebuild(&store, env, progress).await?;
+                Ok(())
             }
         }
     }

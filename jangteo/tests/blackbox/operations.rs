@@ -130,8 +130,10 @@ async fn the_search_is_made_again_stopped_and_running() {
     };
     shop.wait("the first index", async || (found(&shop).await > 0).then_some(())).await;
     let before = found(&shop).await;
-    let made = operator.run(&["rebuild", "search"]).await;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for what in ["search", "orders"] {
+        let made = operator.run(&["rebuild", what]).await;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
     assert_eq!(found(&shop).await, before);
 
     assert!(shop.stop().success(), "{}", shop.log());
@@ -139,6 +141,7 @@ async fn the_search_is_made_again_stopped_and_running() {
     let made = on_files(&shop.data_dir(), &["rebuild"]);
     let said = String::from_utf8_lossy(&made.stderr).into_owned();
     assert!(made.status.success() && said.contains("search: 12 made again"), "{said}");
+    assert!(said.contains("orders: 0 made again"), "{said}");
     let shop = shop.reopen().await;
     assert_eq!(found(&shop).await, before, "nothing is missing from the first request on");
     shop.stop_and_verify();

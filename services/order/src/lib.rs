@@ -124,7 +124,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
         queue: Arc::clone(&queue),
         owner: Owner { groups: &[events::GROUP], queues: &[] },
         topic: Some(OrderEvent::TOPIC),
-        rebuild: None,
+        rebuild: Some(Arc::new(rebuild::OrderList { env: env.clone(), store: store.clone() })),
     };
     Relay { service: "order", database: store.database().clone(), bus: Arc::clone(&bus), queue }.start(&env);
     let listener = Arc::new(Listener { service: service.clone() });

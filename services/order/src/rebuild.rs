@@ -1,7 +1,13 @@
 //! Makes the list of orders anew from their streams while the shop serves: beside the one in use, which stays as it
 //! is until the new one takes its place in one commit.
 
-use chassis::{Env, StoreError};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chassis::{
+    Env, StoreError,
+    operations::rebuild::{Progress, Rebuild},
+};
 
 use crate::store::sqlite::SqliteStore;
 
@@ -11,15 +17,6 @@ const BATCH_LEN: usize = 500;
 const LEFT_MAX: usize = 50;
 /// How often what happened meanwhile is caught up with before that commit, however much is left.
 const ROUNDS_MAX: usize = 20;
-
-/// How far a rebuild has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Orders made so far.
-    pub orders: u64,
-    /// The facts they were made of.
-    pub events: u64,
-}
 
 /// A rebuild that is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +44,21 @@ pub enum RebuildError {
 }
 
 /// Makes the list of orders, with what each waits for, from the streams alone.
-pub async fn rebuild(
-    store: &SqliteStore,
-    env: &Env,
-    mut on_progress: impl FnMut(Progress) + Send,
-) -> Result<Rebuilt, RebuildError> {
+pub async fn rebuild(store: &SqliteStore, env: &Env, progress: &Progress) -> Result<Rebuilt, RebuildError> {
     let _alone = store.begin_alone().ok_or(RebuildError::Running)?;
     let began = tokio::time::Instant::now();
-    let mut mark = store.begin_rebuild().await?;
-    let mut progress = Progress { orders: 0, events: 0 };
+    let (mut mark, expected) = store.begin_rebuild().await?;
+    progress.expect(expected);
+    let (mut orders, mut events) = (0, 0);
     let mut batch = store.project_after(None, BATCH_LEN).await?;
     while let Some(last) = batch.orders.last().map(|order| order.id) {
-        progress.orders += batch.orders.len() as u64;
-        progress.events += batch.events;
+        let len = batch.orders.len() as u64;
+        (orders, events) = (orders + len, events + batch.events);
         let next = store.project_after(Some(last), BATCH_LEN);
         let (next, filled) = tokio::join!(next, store.fill_rebuild(batch.orders));
         filled?;
         batch = next?;
-        on_progress(progress);
+        progress.advance(len);
         if env.is_stopping() {
             return Err(RebuildError::Interrupted);
         }
@@ -80,6 +74,27 @@ pub async fn rebuild(
     }
     store.finish_rebuild(mark).await?;
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(orders = progress.orders, events = progress.events, millis, "the list of orders was rebuilt");
-    Ok(Rebuilt { orders: progress.orders, events: progress.events, millis })
+    tracing::info!(orders, events, millis, "the list of orders was made again");
+    Ok(Rebuilt { orders, events, millis })
+}
+
+/// The list of orders of a service that runs.
+pub(crate) struct OrderList {
+    pub(crate) env: Env,
+    pub(crate) store: SqliteStore,
+}
+
+#[async_trait]
+impl Rebuild for OrderList {
+    fn name(&self) -> &'static str {
+        "orders"
+    }
+
+    async fn run(&self, progress: Arc<Progress>) -> Result<(), StoreError> {
+        match rebuild(&self.store, &self.env, &progress).await {
+            Ok(_) => Ok(()),
+            Err(RebuildError::Store(error)) => Err(error),
+            Err(other) => Err(StoreError::Unavailable(other.to_string())),
+        }
+    }
 }

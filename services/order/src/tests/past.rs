@@ -139,7 +139,7 @@ async fn a_long_stream_is_read_from_its_snapshot_on() {
             assert_eq!(serde_json::to_value(shown).unwrap(), before, "{sql}");
         }
     }
-    crate::rebuild::rebuild(&shop.store, &shop.env, |_| {}).await.unwrap();
+    crate::rebuild::rebuild(&shop.store, &shop.env, &Default::default()).await.unwrap();
     assert_eq!(shop.examine().await, crate::verify::Findings::default());
     assert!(shop.store.load_recent(order.id).await.unwrap().snapshot.is_none(), "a rebuild trusts the stream alone");
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use chassis::{StoreError, sqlite::Location};
+use chassis::{StoreError, operations::rebuild::Progress, sqlite::Location};
 use contracts::order::{OrderId, OrderStatus};
 
 use super::shop::{Shop, authorized, staff};
@@ -60,15 +60,15 @@ async fn makes_the_list_from_the_streams_alone() {
         .await;
     execute(&shop, "CREATE TABLE orders_shadow (left_behind INTEGER)").await;
     assert!(!shop.examine().await.violations.is_empty());
-    let mut steps = Vec::new();
-    let rebuilt = rebuild(&shop.store, &shop.env, |progress| steps.push(progress)).await.unwrap();
+    let progress = Progress::default();
+    let rebuilt = rebuild(&shop.store, &shop.env, &progress).await.unwrap();
     assert_eq!((rebuilt.orders, rebuilt.events), (40, 80));
-    assert_eq!(steps.last().map(|progress| (progress.orders, progress.events)), Some((40, 80)));
+    assert_eq!((progress.done(), progress.total()), (40, 40));
     assert!(shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap() == before);
     assert_eq!(schema(&shop).await, tables, "the table has its indexes, and nothing is left behind");
     assert_eq!(shop.examine().await.violations, Vec::<String>::new());
     // And again, on what a rebuild has made.
-    rebuild(&shop.store, &shop.env, |_| {}).await.unwrap();
+    rebuild(&shop.store, &shop.env, &Progress::default()).await.unwrap();
     place_many(&shop, 40, 42).await;
     assert_eq!(shop.examine().await.violations, Vec::<String>::new());
 }
@@ -76,7 +76,7 @@ async fn makes_the_list_from_the_streams_alone() {
 #[tokio::test]
 async fn a_shop_without_orders_is_rebuilt_too() {
     let shop = Shop::open();
-    assert_eq!(rebuild(&shop.store, &shop.env, |_| {}).await.unwrap().orders, 0);
+    assert_eq!(rebuild(&shop.store, &shop.env, &Progress::default()).await.unwrap().orders, 0);
     shop.placed().await;
     assert_eq!(shop.examine().await.violations, Vec::<String>::new());
 }
@@ -88,11 +88,11 @@ async fn a_stream_that_makes_no_order_stops_the_rebuild_and_changes_nothing() {
     let ids = place_many(&shop, 0, 3).await;
     let before = shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap();
     execute(&shop, "UPDATE order_events SET data = '{}' WHERE type = 'confirmed' OR position = 1").await;
-    let failed = rebuild(&shop.store, &shop.env, |_| {}).await;
+    let failed = rebuild(&shop.store, &shop.env, &Progress::default()).await;
     assert!(matches!(failed, Err(RebuildError::Store(error)) if error.to_string().contains(&ids[0].to_string())));
     assert!(shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap() == before);
     let _held = shop.store.begin_alone().unwrap();
-    assert!(matches!(rebuild(&shop.store, &shop.env, |_| {}).await, Err(RebuildError::Running)));
+    assert!(matches!(rebuild(&shop.store, &shop.env, &Progress::default()).await, Err(RebuildError::Running)));
 }
 
 #[tokio::test]
@@ -103,11 +103,12 @@ async fn a_rebuild_that_is_cut_short_changes_nothing_and_starts_over() {
     execute(&shop, "UPDATE orders SET status = 'closed'").await;
     let before = shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap();
     let (stopping, _) = chassis::Env::simulated(8);
-    let cut = rebuild(&shop.store, &stopping, |_| stopping.request_stop()).await;
+    stopping.request_stop();
+    let cut = rebuild(&shop.store, &stopping, &Progress::default()).await;
     assert!(matches!(cut, Err(RebuildError::Interrupted)));
     assert!(shop.store.list_orders(OrderFilter::default(), None, 100).await.unwrap() == before);
     assert!(!shop.examine().await.violations.is_empty());
-    rebuild(&shop.store, &shop.env, |_| {}).await.unwrap();
+    rebuild(&shop.store, &shop.env, &Progress::default()).await.unwrap();
     assert_eq!(shop.examine().await.violations, Vec::<String>::new());
 }
 
@@ -139,7 +140,7 @@ async fn the_shop_serves_meanwhile_and_nobody_sees_a_gap() {
     };
     let rebuilding = async {
         for _ in 0..10 {
-            sendable(rebuild(&shop.store, &shop.env, |_| {})).await.unwrap();
+            sendable(rebuild(&shop.store, &shop.env, &Progress::default())).await.unwrap();
         }
         done.store(true, Ordering::SeqCst);
     };

@@ -29,8 +29,9 @@ pub(crate) struct Projected {
 }
 
 impl SqliteStore {
-    /// Makes an empty table beside the one that is in use. What an earlier rebuild left behind is dropped.
-    pub(crate) async fn begin_rebuild(&self) -> Result<Mark, StoreError> {
+    /// Makes an empty table beside the one that is in use. What an earlier rebuild left behind is dropped. Answers
+    /// also how many orders are to be expected.
+    pub(crate) async fn begin_rebuild(&self) -> Result<(Mark, u64), StoreError> {
         self.database()
             .write(|transaction| {
                 let table: String =
@@ -39,7 +40,8 @@ impl SqliteStore {
                 let body = table.find('(').and_then(|at| table.get(at..));
                 let body = body.ok_or_else(|| StoreError::corrupt("the table of orders", &table))?;
                 transaction.execute_batch(&format!("DROP TABLE IF EXISTS {SHADOW}; CREATE TABLE {SHADOW} {body}"))?;
-                last_position(transaction)
+                let expected: i64 = transaction.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))?;
+                Ok((last_position(transaction)?, expected.unsigned_abs()))
             })
             .await
     }

@@ -128,6 +128,37 @@ async fn staff_release_an_order_that_is_on_hold() {
 }
 
 #[tokio::test]
+async fn those_who_run_the_shop_make_the_list_of_orders_again() {
+    let site = Site::open().await;
+    let (order, token) = site.guest_order("first-order-0001").await;
+    let damage = |connection: &rusqlite::Connection| -> Result<usize, chassis::StoreError> {
+        Ok(connection.execute("DELETE FROM orders", [])?)
+    };
+    assert_eq!(site.running.store.database().write(damage).await.unwrap(), 1);
+    assert_eq!(site.send(get("/v1/orders").guest(&token)).await.body["items"], json!([]));
+    let path = "/v1/operations/order/rebuild";
+    let refused = site.send(post(path, json!({})).bearer(&site.staff())).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let operator = site.auth.account_token(id(902), &[Permission::Operate]);
+    let started = site.send(post(path, json!({})).bearer(&operator)).await;
+    assert!(started.status.is_success(), "{}", started.body);
+    let listed = async {
+        loop {
+            let list = site.send(get("/v1/orders").guest(&token)).await;
+            if let Some(found) = list.body["items"].get(0) {
+                return found["id"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let listed = tokio::time::timeout(Duration::from_secs(20), listed).await.expect("the list is made again");
+    assert_eq!(listed, json!(order));
+    let state = site.send(get(path).bearer(&operator)).await;
+    assert_eq!((&state.body["name"], &state.body["failed"]), (&json!("orders"), &json!(false)));
+    site.env.stop().await;
+}
+
+#[tokio::test]
 async fn an_order_is_shown_as_it_was_and_what_became_of_it() {
     let site = Site::open().await;
     let (order, token) = site.guest_order("first-order-0001").await;
