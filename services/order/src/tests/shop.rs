@@ -1,6 +1,6 @@
 //! A shop to test: the service on a store, with a clock that moves only when told.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use chassis::{
     Env, StoreError,
@@ -28,7 +28,6 @@ use crate::{
     create_cart::{NewCart, NewLine},
     events::Listener,
     numbers::OrderNumbers,
-    order::{Order, fact::Fact},
     order_view::OrderView,
     owner::{Shopper, TokenHash},
     place_order::{PlaceError, PlaceOrder},
