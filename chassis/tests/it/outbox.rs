@@ -251,3 +251,29 @@ async fn work_reaches_its_queue_in_order_and_keeps_its_trace() {
     assert_eq!(*both.await.unwrap().unwrap(), [("first".to_owned(), trace.clone()), ("second".to_owned(), trace)]);
     shop.env.stop().await;
 }
+
+#[tokio::test]
+async fn a_backlog_tells_since_when_it_waits_and_when_the_shop_last_ran() {
+    let (env, clock) = Env::simulated(3);
+    let database = Database::open(&Location::Memory, &SCHEMA).unwrap();
+    let empty = database.read(outbox::backlog).await.map_err(|error: StoreError| error.to_string());
+    assert_eq!(empty, Ok(outbox::Backlog::default()));
+    let say = async || {
+        let (id, now) = (env.new_id(), env.now());
+        let enqueue = move |transaction: &rusqlite::Connection| outbox::enqueue(transaction, "q", "k", id, now, &1);
+        database.write(enqueue).await.unwrap();
+        now
+    };
+    let first = say().await;
+    clock.advance(Duration::from_secs(60));
+    say().await;
+    clock.advance(Duration::from_secs(60));
+    let heard_at = env.now();
+    let event = PaymentEvent::Voided(PaymentVoided { payment_id: env.new_id(), order_id: env.new_id() });
+    let envelope = event.seal(env.new_id(), "p".to_owned(), heard_at, None).unwrap();
+    let hear = move |transaction: &rusqlite::Connection| outbox::receive(transaction, "c", &envelope, heard_at);
+    assert!(database.write(hear).await.unwrap());
+    let backlog: outbox::Backlog = database.read(outbox::backlog).await.unwrap_or_else(|_: StoreError| panic!());
+    assert_eq!(backlog, outbox::Backlog { rows: 2, oldest: Some(first), last_heard: Some(heard_at) });
+    env.stop().await;
+}
