@@ -1,7 +1,10 @@
 //! `jangteo events`: what was said on a topic, from any place on, as CloudEvents in JSON lines.
-#![expect(clippy::print_stdout, reason = "the events are what the command is for")]
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{ErrorKind, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result, bail};
 use chassis::{
@@ -48,8 +51,8 @@ async fn print_stopped(bus: &Arc<EmbeddedBus>, topic: &str, mut query: EventQuer
         let (events, next) =
             read(&**bus, topic, &EventQuery { limit: query.limit.min(PAGE_LEN), ..query.clone() }).await?;
         query.limit -= events.len();
-        print(events)?;
-        let Some(next) = next else { break };
+        let reads_on = print(events)?;
+        let Some(next) = next.filter(|_| reads_on) else { break };
         query.from = next;
     }
     Ok(())
@@ -71,16 +74,21 @@ async fn print_running(shop: &RunningShop, topic: &str, mut query: EventQuery) -
         let path = format!("/v1/operations/{service}/events?from={from}&limit={limit}&{filter}");
         let page: Page<ToldEvent> = shop.ask(Method::GET, path.trim_end_matches('&'), None).await?;
         query.limit -= page.items.len();
-        print(page.items)?;
-        let Some(next) = page.next_cursor else { break };
+        let reads_on = print(page.items)?;
+        let Some(next) = page.next_cursor.filter(|_| reads_on) else { break };
         query.from = next.parse().context("the shop's answer")?;
     }
     Ok(())
 }
 
-fn print(events: Vec<ToldEvent>) -> Result<()> {
+/// `false` if nobody reads on: `jangteo events order.events | head`.
+fn print(events: Vec<ToldEvent>) -> Result<bool> {
+    let mut out = std::io::stdout().lock();
     for event in events {
-        println!("{}", serde_json::to_string(&event)?);
+        match writeln!(out, "{}", serde_json::to_string(&event)?) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+            written => written?,
+        }
     }
-    Ok(())
+    Ok(true)
 }

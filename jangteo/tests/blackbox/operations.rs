@@ -115,6 +115,13 @@ async fn what_was_said_is_read_from_anywhere() {
 
     assert!(shop.stop().success(), "{}", shop.log());
     let data = shop.data_dir();
+    let head = format!(
+        "'{}' events product.events --data-dir '{}' | head -n 1",
+        env!("CARGO_BIN_EXE_jangteo"),
+        data.display()
+    );
+    let head = std::process::Command::new("bash").args(["-o", "pipefail", "-c", &head]).output().unwrap();
+    assert!(head.status.success() && lines(&head) == all[..1], "{}", String::from_utf8_lossy(&head.stderr));
     let stopped = lines(&on_files(&data, &["events", "order.events", "--type", "order.placed", "--key", &id]));
     assert_eq!(stopped, told[..1]);
     assert!(lines(&on_files(&data, &["events", "order.events", "--from", "1000000"])).is_empty());

@@ -53,6 +53,32 @@ async fn fifty_buyers_for_ten_units() {
 }
 
 #[tokio::test]
+async fn an_order_that_was_refused_is_refused_the_same_under_its_key() {
+    let shop = Shop::open().await;
+    let admin = shop.admin_token().await;
+    let made = shop.post("/v1/products").bearer(&admin).json(&product("SOON-GONE", 1)).send().await.expect(201).json();
+    let (late, early) = (shop.guest_cart("SOON-GONE", 1).await, shop.guest_cart("SOON-GONE", 1).await);
+    shop.place(&early, "tok_approve", &shop.new_key()).await.expect(201);
+    let key = shop.new_key();
+    let first = shop.place(&late, "tok_approve", &key).await;
+    assert!(!first.headers.contains_key("idempotency-replayed"), "{}", first.text);
+    let refusal = first.text.clone();
+    first.problem(409, "insufficient_stock");
+    let path = format!("/v1/variants/{}/stock-adjustments", text(&made["variants"][0]["id"]));
+    let delivery = json!({"delta": 5, "reason": "delivery"});
+    shop.post(&path).bearer(&admin).key(&shop.new_key()).json(&delivery).send().await.expect(201);
+    let again = shop.place(&late, "tok_approve", &key).await;
+    assert_eq!((again.status.as_u16(), &again.text), (409, &refusal));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(again.headers["content-type"], "application/problem+json");
+    // A refusal survives a restart as any answer does; a new key is a new try.
+    let shop = shop.stop_and_restart().await;
+    assert_eq!(shop.place(&late, "tok_approve", &key).await.text, refusal);
+    shop.place(&late, "tok_approve", &shop.new_key()).await.expect(201);
+    shop.stop_and_verify();
+}
+
+#[tokio::test]
 async fn two_lines_on_one_variant_count_together() {
     let shop = Shop::open().await;
     let admin = shop.admin_token().await;
