@@ -50,7 +50,7 @@ async fn serve(arguments: &SandboxArguments) -> Result<ExitCode> {
     let listener = server::bind(arguments.listen).await?;
     let lock = datadir::lock(&arguments.data_dir)?;
     let mut config = SandboxConfig {
-        listen: arguments.listen,
+        listen: listener.local_addr()?,
         secret_key: arguments.secret_key.clone().into(),
         webhook_url: arguments.webhook_url.clone(),
         control: arguments.control,

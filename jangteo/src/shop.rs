@@ -72,7 +72,8 @@ impl Shop {
             product: product.api.clone(),
         };
         let order = order_service::build(order_service::Config { idempotency, ..config.order.clone() }, deps).await?;
-        let mut payment_config = config.payment.clone();
+        let mut payment_config = payment_service::Config { idempotency, ..config.payment.clone() };
+        payment_config.public_url.get_or_insert_with(|| url.to_owned());
         if payment_config.providers.sandbox.is_none() {
             payment_config.providers.sandbox = Some(start_sandbox(config, env, folder, url).await?);
         }

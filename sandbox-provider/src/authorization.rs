@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// Not decided yet; a webhook tells.
     Pending,
+    /// The buyer has to prove who pays, at `action_url`.
+    RequiresAction,
+    /// The buyer has to transfer the sum to the account in `deposit`.
+    AwaitingDeposit,
     /// The money is held.
     Authorized,
     /// Some of it was taken; more may be.
@@ -16,15 +20,28 @@ pub enum Status {
     Captured,
     /// Let go; nothing was taken.
     Voided,
-    /// Refused, for good.
+    /// Refused, or broken off by us; nothing is held.
     Declined,
 }
 
 impl Status {
+    const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::RequiresAction,
+        Self::AwaitingDeposit,
+        Self::Authorized,
+        Self::PartiallyCaptured,
+        Self::Captured,
+        Self::Voided,
+        Self::Declined,
+    ];
+
     /// The stored and the wire form.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::RequiresAction => "requires_action",
+            Self::AwaitingDeposit => "awaiting_deposit",
             Self::Authorized => "authorized",
             Self::PartiallyCaptured => "partially_captured",
             Self::Captured => "captured",
@@ -35,9 +52,7 @@ impl Status {
 
     /// The status with this form.
     pub fn find(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Authorized, Self::PartiallyCaptured, Self::Captured, Self::Voided, Self::Declined]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -61,20 +76,53 @@ pub struct Authorization {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
+    /// True if another payment method, or another try, may work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_retryable: Option<bool>,
+    /// Where the buyer proves who pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_url: Option<String>,
+    /// Where the buyer transfers the sum to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposit: Option<Deposit>,
+    /// Counts the changes of this authorization, from 1: of two pictures of it, the higher is the newer.
+    #[serde(default)]
+    pub sequence: i64,
     /// When it was asked for.
     pub created_at: jiff::Timestamp,
+    /// When it last changed.
+    pub updated_at: jiff::Timestamp,
+    /// What was taken, one by one.
+    #[serde(default)]
+    pub captures: Vec<Movement>,
     /// What was given back, one by one.
     #[serde(default)]
-    pub refunds: Vec<Refund>,
+    pub refunds: Vec<Movement>,
+    /// Where the buyer goes after `action_url`.
+    #[serde(skip)]
+    pub return_url: Option<String>,
     /// The payment method that was charged.
     #[serde(skip)]
     pub method_token: String,
 }
 
-/// Money given back.
+/// An account that takes one transfer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// `rfnd_…`.
+pub struct Deposit {
+    /// The bank.
+    pub bank: String,
+    /// The account.
+    pub account_number: String,
+    /// Whose account it is.
+    pub holder: String,
+    /// After this nothing is taken.
+    pub due_at: jiff::Timestamp,
+}
+
+/// Money taken or given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// `cap_…` or `rfnd_…`.
     pub id: String,
     /// The merchant's own name for it.
     pub reference: String,
@@ -100,8 +148,14 @@ pub enum Refusal {
     #[error("only {0} is left to refund")]
     ExceedsCaptured(i64),
     /// The merchant used this reference before.
-    #[error("a refund with this reference exists")]
+    #[error("a capture or refund with this reference exists")]
     DuplicateReference,
+    /// The account takes nothing any more.
+    #[error("the transfer comes after the account was closed")]
+    DepositOverdue,
+    /// Some of the deposit was given back; it cannot be taken back as well.
+    #[error("{0} of the deposit was given back")]
+    AlreadyRefunded(i64),
 }
 
 impl Refusal {
@@ -113,13 +167,27 @@ impl Refusal {
             Self::ExceedsAuthorized(_) => "amount_exceeds_authorized",
             Self::ExceedsCaptured(_) => "amount_exceeds_captured",
             Self::DuplicateReference => "duplicate_reference",
+            Self::DepositOverdue => "deposit_overdue",
+            Self::AlreadyRefunded(_) => "already_refunded",
         }
     }
 }
 
 impl Authorization {
-    /// Takes `amount`, or all that is left.
-    pub fn capture(&mut self, amount: Option<i64>) -> Result<(), Refusal> {
+    /// The picture after a change.
+    pub fn touch(&mut self, now: jiff::Timestamp) {
+        self.sequence += 1;
+        self.updated_at = now;
+    }
+
+    /// Takes `amount`, or all that is left; `id` and `reference` name what is taken.
+    pub fn capture(
+        &mut self,
+        amount: Option<i64>,
+        id: String,
+        reference: Option<String>,
+        now: jiff::Timestamp,
+    ) -> Result<(), Refusal> {
         if !matches!(self.status, Status::Authorized | Status::PartiallyCaptured) {
             return Err(Refusal::WrongStatus(self.status.as_str(), "captured"));
         }
@@ -131,7 +199,12 @@ impl Authorization {
         if amount > left {
             return Err(Refusal::ExceedsAuthorized(left));
         }
+        let reference = reference.unwrap_or_else(|| id.clone());
+        if self.captures.iter().any(|earlier| earlier.reference == reference) {
+            return Err(Refusal::DuplicateReference);
+        }
         self.captured_minor += amount;
+        self.captures.push(Movement { id, reference, amount_minor: amount, created_at: now });
         self.status = if amount == left { Status::Captured } else { Status::PartiallyCaptured };
         Ok(())
     }
@@ -139,7 +212,7 @@ impl Authorization {
     /// Lets go of what was not taken.
     pub fn void(&mut self) -> Result<(), Refusal> {
         self.status = match self.status {
-            Status::Pending | Status::Authorized => Status::Voided,
+            Status::Pending | Status::RequiresAction | Status::AwaitingDeposit | Status::Authorized => Status::Voided,
             Status::PartiallyCaptured => Status::Captured,
             Status::Captured | Status::Voided | Status::Declined => {
                 return Err(Refusal::WrongStatus(self.status.as_str(), "voided"));
@@ -149,7 +222,7 @@ impl Authorization {
     }
 
     /// Gives money back.
-    pub fn refund(&mut self, refund: Refund) -> Result<(), Refusal> {
+    pub fn refund(&mut self, refund: Movement) -> Result<(), Refusal> {
         if !matches!(self.status, Status::PartiallyCaptured | Status::Captured) {
             return Err(Refusal::WrongStatus(self.status.as_str(), "refunded"));
         }
@@ -165,6 +238,52 @@ impl Authorization {
         }
         self.refunded_minor += refund.amount_minor;
         self.refunds.push(refund);
+        Ok(())
+    }
+
+    /// The buyer proved who pays, or did not.
+    pub fn decide(&mut self, approved: bool) -> Result<(), Refusal> {
+        if self.status != Status::RequiresAction {
+            return Err(Refusal::WrongStatus(self.status.as_str(), "decided"));
+        }
+        if approved {
+            self.status = Status::Authorized;
+        } else {
+            self.decline("authentication_failed");
+        }
+        Ok(())
+    }
+
+    /// Says no.
+    pub fn decline(&mut self, code: &str) {
+        self.status = Status::Declined;
+        self.decline_code = Some(code.to_owned());
+        self.decline_retryable = Some(matches!(code, "insufficient_funds" | "authentication_failed" | "expired_card"));
+    }
+
+    /// The buyer's transfer arrives: the money is taken at once. `id` names what is taken.
+    pub fn deposit(&mut self, id: String, now: jiff::Timestamp) -> Result<(), Refusal> {
+        if self.status != Status::AwaitingDeposit {
+            return Err(Refusal::WrongStatus(self.status.as_str(), "paid by transfer"));
+        }
+        if self.deposit.as_ref().is_some_and(|deposit| now > deposit.due_at) {
+            return Err(Refusal::DepositOverdue);
+        }
+        self.status = Status::Authorized;
+        self.capture(None, id, None, now)
+    }
+
+    /// The bank takes the transfer back.
+    pub fn reverse_deposit(&mut self) -> Result<(), Refusal> {
+        if self.status != Status::Captured || self.deposit.is_none() {
+            return Err(Refusal::WrongStatus(self.status.as_str(), "reversed"));
+        }
+        if self.refunded_minor > 0 {
+            return Err(Refusal::AlreadyRefunded(self.refunded_minor));
+        }
+        self.status = Status::AwaitingDeposit;
+        self.captured_minor = 0;
+        self.captures.clear();
         Ok(())
     }
 }

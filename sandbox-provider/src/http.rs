@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use crate::{
     config::SandboxConfig,
     fault::{FaultKind, Faults, Operation},
-    operation::{self, Call, Order, error_reply},
+    operation::{self, Call, Done, Order, error_reply},
     store::{self, Key, Reply},
     token::AnswerManner,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Sandbox {
 struct Capture {
     #[serde(default)]
     amount_minor: Option<i64>,
+    #[serde(default)]
+    reference: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,7 @@ pub(crate) fn router(sandbox: Sandbox) -> Router {
         .route("/v1/authorizations/{id}/refunds", post(refund).get(refunds));
     let api = if sandbox.config.control { api.merge(crate::control::router()) } else { api };
     api.layer(middleware::from_fn_with_state(sandbox.clone(), authenticate))
+        .merge(crate::page::router())
         .route("/livez", get(|| async { "ok" }))
         .fallback(|| async { answer(error_reply(404, "not_found", "there is nothing at this path")) })
         .method_not_allowed_fallback(|| async {
@@ -137,9 +140,12 @@ async fn capture(
     body: Bytes,
 ) -> Response {
     match parse::<Capture>(&body) {
-        Ok(Capture { amount_minor }) => {
+        Ok(Capture { amount_minor, reference }) => {
+            if reference.as_ref().is_some_and(|reference| !(1..=200).contains(&reference.len())) {
+                return answer(error_reply(400, "invalid_request", "reference must be 1 to 200 characters"));
+            }
             let key = key(&headers, &method, &uri, &body);
-            perform(&sandbox, Operation::Capture, Order::Capture { id, amount_minor }, key).await
+            perform(&sandbox, Operation::Capture, Order::Capture { id, amount_minor, reference }, key).await
         }
         Err(refusal) => *refusal,
     }
@@ -205,7 +211,14 @@ async fn perform(sandbox: &Sandbox, operation: Operation, order: Order, key: Opt
     let call = Call {
         order,
         key,
-        new_id: operation::mint(&sandbox.env, if operation == Operation::Refund { "rfnd" } else { "auth" }),
+        new_id: operation::mint(
+            &sandbox.env,
+            match operation {
+                Operation::Refund => "rfnd",
+                Operation::Capture => "cap",
+                _ => "auth",
+            },
+        ),
         event_id: operation::mint(&sandbox.env, "evt"),
         now: sandbox.env.now(),
         answer: match fault {
@@ -213,17 +226,12 @@ async fn perform(sandbox: &Sandbox, operation: Operation, order: Order, key: Opt
             Some(FaultKind::Hang | FaultKind::ErrorAfter) => Some(AnswerManner::Never),
             _ => None,
         },
+        asked: true,
     };
-    let config = Arc::clone(&sandbox.config);
-    let done =
-        sandbox.database.write_unsynced(move |transaction| operation::perform(transaction, &config, &call)).await;
-    let done = match done {
+    let done = match write(sandbox, call).await {
         Ok(done) => done,
         Err(error) => return stored(&error),
     };
-    if done.announced {
-        sandbox.bell.notify_one();
-    }
     if fault == Some(FaultKind::ErrorAfter) {
         return internal_error();
     }
@@ -233,6 +241,30 @@ async fn perform(sandbox: &Sandbox, operation: Operation, order: Order, key: Opt
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     response
+}
+
+/// Does what somebody else than the merchant asks for: the buyer, or the bank.
+pub(crate) async fn perform_unasked(sandbox: &Sandbox, order: Order) -> Result<Reply, StoreError> {
+    let call = Call {
+        order,
+        key: None,
+        new_id: operation::mint(&sandbox.env, "cap"),
+        event_id: operation::mint(&sandbox.env, "evt"),
+        now: sandbox.env.now(),
+        answer: None,
+        asked: false,
+    };
+    Ok(write(sandbox, call).await?.reply)
+}
+
+async fn write(sandbox: &Sandbox, call: Call) -> Result<Done, StoreError> {
+    let config = Arc::clone(&sandbox.config);
+    let done =
+        sandbox.database.write_unsynced(move |transaction| operation::perform(transaction, &config, &call)).await?;
+    if done.announced {
+        sandbox.bell.notify_one();
+    }
+    Ok(done)
 }
 
 async fn pause(sandbox: &Sandbox, manner: AnswerManner) {

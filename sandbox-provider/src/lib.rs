@@ -20,6 +20,7 @@ mod control;
 pub mod fault;
 mod http;
 mod operation;
+mod page;
 pub mod signature;
 mod store;
 pub mod token;

@@ -10,13 +10,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
 use crate::{
-    authorization::{Authorization, Refund, Status},
+    authorization::{Authorization, Movement, Status},
     webhook::queue::Due,
 };
 
 pub(crate) const SCHEMA: Schema = Schema {
     name: "sandbox-provider",
-    migrations: &["
+    migrations: &[
+        "
     CREATE TABLE authorizations (
         id TEXT PRIMARY KEY,
         reference TEXT NOT NULL,
@@ -59,7 +60,25 @@ pub(crate) const SCHEMA: Schema = Schema {
         last_error TEXT
     ) STRICT;
     CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL;
-    "],
+    ",
+        "
+    ALTER TABLE authorizations ADD COLUMN decline_retryable INTEGER;
+    ALTER TABLE authorizations ADD COLUMN action_url TEXT;
+    ALTER TABLE authorizations ADD COLUMN return_url TEXT;
+    ALTER TABLE authorizations ADD COLUMN deposit TEXT;
+    ALTER TABLE authorizations ADD COLUMN sequence INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE authorizations ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE authorizations SET updated_at = created_at;
+    CREATE TABLE captures (
+        authorization_id TEXT NOT NULL REFERENCES authorizations (id),
+        reference TEXT NOT NULL,
+        id TEXT NOT NULL,
+        amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (authorization_id, reference)
+    ) STRICT, WITHOUT ROWID;
+    ",
+    ],
 };
 
 /// An answer that was given under an idempotency key.
@@ -129,8 +148,9 @@ pub(crate) fn insert(
     transaction
         .prepare_cached(
             "INSERT INTO authorizations (id, reference, method_token, currency, amount_minor, captured_minor,
-                 refunded_minor, status, decline_code, decide_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 refunded_minor, status, decline_code, decline_retryable, action_url, return_url, deposit, sequence,
+                 decide_at, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16)",
         )?
         .execute((
             &authorization.id,
@@ -142,10 +162,15 @@ pub(crate) fn insert(
             authorization.refunded_minor,
             authorization.status.as_str(),
             &authorization.decline_code,
+            authorization.decline_retryable,
+            &authorization.action_url,
+            &authorization.return_url,
+            authorization.deposit.as_ref().map(serde_json::to_string).transpose()?,
+            authorization.sequence,
             decide_at.map(Timestamp::as_microsecond),
             authorization.created_at.as_microsecond(),
         ))?;
-    Ok(())
+    write_movements(transaction, authorization)
 }
 
 /// Writes back what may change; the table's own checks guard the sums.
@@ -153,6 +178,7 @@ pub(crate) fn update(transaction: &Connection, authorization: &Authorization) ->
     transaction
         .prepare_cached(
             "UPDATE authorizations SET captured_minor = ?2, refunded_minor = ?3, status = ?4, decline_code = ?5,
+                 decline_retryable = ?6, sequence = ?7, updated_at = ?8,
                  decide_at = CASE WHEN ?4 = 'pending' THEN decide_at END
              WHERE id = ?1",
         )?
@@ -162,42 +188,48 @@ pub(crate) fn update(transaction: &Connection, authorization: &Authorization) ->
             authorization.refunded_minor,
             authorization.status.as_str(),
             &authorization.decline_code,
+            authorization.decline_retryable,
+            authorization.sequence,
+            authorization.updated_at.as_microsecond(),
         ))?;
-    Ok(())
+    write_movements(transaction, authorization)
 }
 
-pub(crate) fn insert_refund(transaction: &Connection, authorization: &str, refund: &Refund) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO refunds (authorization_id, reference, id, amount_minor, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute((
-            authorization,
-            &refund.reference,
-            &refund.id,
-            refund.amount_minor,
-            refund.created_at.as_microsecond(),
+/// Adds what was taken and given back since; a deposit that was taken back leaves no capture behind.
+fn write_movements(transaction: &Connection, authorization: &Authorization) -> Result<(), StoreError> {
+    if authorization.status == Status::AwaitingDeposit {
+        transaction.prepare_cached("DELETE FROM captures WHERE authorization_id = ?1")?.execute([&authorization.id])?;
+    }
+    for (table, movements) in [("captures", &authorization.captures), ("refunds", &authorization.refunds)] {
+        let mut statement = transaction.prepare_cached(&format!(
+            "INSERT OR IGNORE INTO {table} (authorization_id, reference, id, amount_minor, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)"
         ))?;
+        for movement in movements {
+            statement.execute((
+                &authorization.id,
+                &movement.reference,
+                &movement.id,
+                movement.amount_minor,
+                movement.created_at.as_microsecond(),
+            ))?;
+        }
+    }
     Ok(())
 }
 
 const COLUMNS: &str = "id, reference, method_token, currency, amount_minor, captured_minor, refunded_minor, status,
-    decline_code, created_at";
+    decline_code, created_at, decline_retryable, action_url, return_url, deposit, sequence, updated_at";
 
 pub(crate) fn find(connection: &Connection, id: &str) -> Result<Option<Authorization>, StoreError> {
-    let found = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM authorizations WHERE id = ?1"))?
-        .query_row([id], read_row)
-        .optional()?;
-    found.map(|row| complete(connection, row)).transpose()
+    Ok(list(connection, "WHERE id = ?1", [id])?.pop())
 }
 
 pub(crate) fn find_by_reference(connection: &Connection, reference: &str) -> Result<Vec<Authorization>, StoreError> {
     list(connection, "WHERE reference = ?1 ORDER BY id LIMIT 100", [reference])
 }
 
-/// Pending authorizations whose time has come.
+/// Authorizations about which something is to be decided now.
 pub(crate) fn to_decide(connection: &Connection, now: Timestamp) -> Result<Vec<Authorization>, StoreError> {
     list(connection, "WHERE decide_at <= ?1 ORDER BY decide_at LIMIT 100", [now.as_microsecond()])
 }
@@ -208,12 +240,18 @@ fn list(
     parameters: impl rusqlite::Params,
 ) -> Result<Vec<Authorization>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM authorizations {condition}"))?;
-    let rows = statement.query_map(parameters, read_row)?.collect::<Result<Vec<_>, _>>()?;
-    rows.into_iter().map(|row| complete(connection, row)).collect()
+    let mut rows = statement.query(parameters)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(authorization(connection, row)?);
+    }
+    Ok(found)
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<(Authorization, String, i64)> {
-    let authorization = Authorization {
+fn authorization(connection: &Connection, row: &Row<'_>) -> Result<Authorization, StoreError> {
+    let status: String = row.get(7)?;
+    let deposit: Option<String> = row.get(13)?;
+    let mut authorization = Authorization {
         id: row.get(0)?,
         reference: row.get(1)?,
         method_token: row.get(2)?,
@@ -221,47 +259,45 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<(Authorization, String, i64)> {
         amount_minor: row.get(4)?,
         captured_minor: row.get(5)?,
         refunded_minor: row.get(6)?,
-        status: Status::Pending,
+        status: Status::find(&status).ok_or_else(|| StoreError::corrupt("authorizations.status", &status))?,
         decline_code: row.get(8)?,
-        created_at: Timestamp::UNIX_EPOCH,
+        created_at: instant(row.get(9)?)?,
+        decline_retryable: row.get(10)?,
+        action_url: row.get(11)?,
+        return_url: row.get(12)?,
+        deposit: deposit.as_deref().map(serde_json::from_str).transpose()?,
+        sequence: row.get(14)?,
+        updated_at: instant(row.get(15)?)?,
+        captures: Vec::new(),
         refunds: Vec::new(),
     };
-    Ok((authorization, row.get(7)?, row.get(9)?))
-}
-
-fn complete(
-    connection: &Connection,
-    (mut authorization, status, created_at): (Authorization, String, i64),
-) -> Result<Authorization, StoreError> {
-    authorization.status =
-        Status::find(&status).ok_or_else(|| StoreError::corrupt("authorizations.status", &status))?;
-    authorization.created_at = instant(created_at)?;
-    if authorization.refunded_minor > 0 {
-        authorization.refunds = refunds(connection, &authorization.id)?;
+    if authorization.captured_minor > 0 {
+        authorization.captures = movements(connection, "captures", &authorization.id)?;
+        authorization.refunds = movements(connection, "refunds", &authorization.id)?;
     }
     Ok(authorization)
 }
 
-fn refunds(connection: &Connection, authorization: &str) -> Result<Vec<Refund>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, reference, amount_minor, created_at FROM refunds WHERE authorization_id = ?1 ORDER BY created_at",
-    )?;
+fn movements(connection: &Connection, table: &str, authorization: &str) -> Result<Vec<Movement>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, reference, amount_minor, created_at FROM {table} WHERE authorization_id = ?1 ORDER BY created_at"
+    ))?;
     let mut rows = statement.query([authorization])?;
-    let mut refunds = Vec::new();
+    let mut movements = Vec::new();
     while let Some(row) = rows.next()? {
-        refunds.push(Refund {
+        movements.push(Movement {
             id: row.get(0)?,
             reference: row.get(1)?,
             amount_minor: row.get(2)?,
             created_at: instant(row.get(3)?)?,
         });
     }
-    Ok(refunds)
+    Ok(movements)
 }
 
 pub(crate) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
     Ok(connection.query_row(
-        "SELECT count(*), count(*) FILTER (WHERE status NOT IN ('declined', 'voided', 'pending')),
+        "SELECT count(*), count(*) FILTER (WHERE status IN ('authorized', 'partially_captured', 'captured')),
              coalesce(sum(captured_minor), 0), coalesce(sum(refunded_minor), 0),
              (SELECT count(*) FROM webhooks WHERE due_at IS NOT NULL)
          FROM authorizations",

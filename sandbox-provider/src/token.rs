@@ -14,6 +14,8 @@ pub enum WebhookManner {
     Late,
     /// The first event after the second.
     OutOfOrder,
+    /// The first event is followed by one that says that the authorization was broken off, which is not true.
+    FalseAbort,
 }
 
 /// How an answer travels.
@@ -39,8 +41,14 @@ pub enum Decision {
     ApproveLater,
     /// Refused later.
     DeclineLater,
+    /// Held, and broken off a moment later.
+    ApproveThenAbort,
     /// The first request gets a 500 and nothing is done; the next is approved.
     FailOnce,
+    /// The buyer has to prove who pays.
+    Challenge,
+    /// The buyer has to transfer the money.
+    AwaitDeposit,
 }
 
 /// A token's behaviour.
@@ -62,7 +70,12 @@ pub fn behaviour(token: &str) -> Option<Behaviour> {
     match token {
         "tok_approve" => Some(base),
         "tok_decline" => decided(Decision::Decline("card_declined")),
+        "tok_fraud" => decided(Decision::Decline("fraud")),
         "tok_insufficient_funds" => decided(Decision::Decline("insufficient_funds")),
+        "tok_expired_card" => decided(Decision::Decline("expired_card")),
+        "tok_3ds" => decided(Decision::Challenge),
+        "tok_virtual_account" => decided(Decision::AwaitDeposit),
+        "tok_abort" => decided(Decision::ApproveThenAbort),
         "tok_error" => decided(Decision::FailOnce),
         "tok_pending" => decided(Decision::ApproveLater),
         "tok_pending_decline" => decided(Decision::DeclineLater),
@@ -72,6 +85,7 @@ pub fn behaviour(token: &str) -> Option<Behaviour> {
         "tok_webhook_twice" => announced(WebhookManner::Twice),
         "tok_webhook_late" => announced(WebhookManner::Late),
         "tok_webhook_out_of_order" => announced(WebhookManner::OutOfOrder),
+        "tok_webhook_false_abort" => announced(WebhookManner::FalseAbort),
         _ => None,
     }
 }

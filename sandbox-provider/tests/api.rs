@@ -112,6 +112,81 @@ async fn lets_go_of_what_was_not_taken() {
 }
 
 #[tokio::test]
+async fn a_buyer_decides_on_the_page() {
+    let merchant = Merchant::open(&Location::Memory).await;
+    for (decision, status, decline) in
+        [("approve", "authorized", None), ("refuse", "declined", Some("authentication_failed"))]
+    {
+        let mut wanted = order("tok_3ds", "<order>");
+        wanted["return_url"] = json!("https://shop.example/back?order=1");
+        let (_, asked) = merchant.post("/v1/authorizations", decision, &wanted).await;
+        assert_eq!((asked["status"].as_str(), asked["sequence"].as_i64()), (Some("requires_action"), Some(1)));
+        let url = asked["action_url"].as_str().unwrap();
+        let path = url.strip_prefix("http://127.0.0.1:8090").unwrap().to_owned();
+        let browser = |request: http::request::Builder, body: String| {
+            let router = merchant.router.clone();
+            async move { router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap() }
+        };
+        let page = browser(Request::get(&path), String::new()).await;
+        let html = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&html).contains("<code>&lt;order&gt;</code>"), "{html:?}");
+        assert_eq!(browser(Request::post(&path), "decision=x".to_owned()).await.status(), StatusCode::BAD_REQUEST);
+        // Choosing again, or otherwise, changes nothing.
+        for choice in [decision, "approve", "refuse"] {
+            let back = browser(Request::post(&path), format!("decision={choice}")).await;
+            assert_eq!(back.status(), StatusCode::SEE_OTHER);
+            let id = asked["id"].as_str().unwrap();
+            let expected = format!("https://shop.example/back?order=1&authorization={id}");
+            assert_eq!(back.headers()[header::LOCATION], expected.as_str());
+        }
+        let (_, decided) = merchant.get(&format!("/v1/authorizations/{}", asked["id"].as_str().unwrap())).await;
+        assert_eq!((decided["status"].as_str(), decided["decline_code"].as_str()), (Some(status), decline));
+        assert_eq!(decided["sequence"], 2);
+    }
+    let untouched = merchant.authorize("tok_approve", "order-2").await;
+    let none = Request::get(untouched.replace("/v1/authorizations", "/pages")).body(Body::empty()).unwrap();
+    assert_eq!(merchant.router.clone().oneshot(none).await.unwrap().status(), StatusCode::NOT_FOUND);
+    let mut elsewhere = order("tok_3ds", "order-3");
+    elsewhere["return_url"] = json!("javascript:alert(1)");
+    assert_eq!(merchant.post("/v1/authorizations", "e", &elsewhere).await.0, StatusCode::BAD_REQUEST);
+    merchant.env.stop().await;
+}
+
+#[tokio::test]
+async fn a_transfer_is_taken_at_once_and_may_be_taken_back() {
+    let merchant = Merchant::open(&Location::Memory).await;
+    let path = merchant.authorize("tok_virtual_account", "order-1").await;
+    let (_, asked) = merchant.get(&path).await;
+    assert_eq!(
+        (asked["status"].as_str(), asked["deposit"]["account_number"].as_str().unwrap().len()),
+        (Some("awaiting_deposit"), 14)
+    );
+    let transfer = json!({"reference": "order-1"});
+    let (_, paid) = merchant.post("/control/deposits", "", &transfer).await;
+    assert_eq!((&paid["status"], &paid["captured_minor"]), (&json!("captured"), &json!(10_000)));
+    assert_eq!(code(&merchant.post("/control/deposits", "", &transfer).await), (409, "wrong_status"));
+    let reverse = format!("/control/deposits/{}/reverse", asked["id"].as_str().unwrap());
+    let (_, back) = merchant.post(&reverse, "", &json!({})).await;
+    assert_eq!((&back["status"], &back["captured_minor"]), (&json!("awaiting_deposit"), &json!(0)));
+    assert_eq!((&back["captures"], &back["sequence"]), (&json!([]), &json!(3)));
+    assert_eq!(merchant.get(&path).await.1, back);
+    merchant.post("/control/deposits", "", &json!({"id": asked["id"]})).await;
+    merchant.post(&format!("{path}/refunds"), "r", &json!({"amount_minor": 1, "reference": "r"})).await;
+    assert_eq!(code(&merchant.post(&reverse, "", &json!({})).await), (409, "already_refunded"));
+
+    let mut late = order("tok_virtual_account", "order-2");
+    late["deposit_due_at"] = json!("2020-01-01T00:00:00Z");
+    merchant.post("/v1/authorizations", "late", &late).await;
+    let overdue = merchant.post("/control/deposits", "", &json!({"reference": "order-2"})).await;
+    assert_eq!(code(&overdue), (409, "deposit_overdue"));
+    for bad in [json!({}), json!({"id": "a", "reference": "b"})] {
+        assert_eq!(merchant.post("/control/deposits", "", &bad).await.0, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(merchant.post("/control/deposits", "", &json!({"id": "auth_0"})).await.0, StatusCode::NOT_FOUND);
+    merchant.env.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_stands_for_one_request_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let location = Location::in_folder(folder.path(), "sandbox.db");
@@ -138,14 +213,17 @@ async fn a_key_stands_for_one_request_also_after_a_restart() {
 async fn tokens_and_faults_behave_as_documented() {
     let merchant = Merchant::open(&Location::Memory).await;
     for (token, status, decline) in [
-        ("tok_decline", "declined", Some("card_declined")),
-        ("tok_insufficient_funds", "declined", Some("insufficient_funds")),
+        ("tok_decline", "declined", Some(("card_declined", false))),
+        ("tok_fraud", "declined", Some(("fraud", false))),
+        ("tok_insufficient_funds", "declined", Some(("insufficient_funds", true))),
+        ("tok_expired_card", "declined", Some(("expired_card", true))),
         ("tok_pending", "pending", None),
         ("tok_slow", "authorized", None),
         ("tok_timeout", "authorized", None),
     ] {
         let (_, answer) = merchant.post("/v1/authorizations", token, &order(token, token)).await;
-        assert_eq!((&answer["status"], answer["decline_code"].as_str()), (&json!(status), decline), "{token}");
+        let declined = answer["decline_code"].as_str().zip(answer["decline_retryable"].as_bool());
+        assert_eq!((&answer["status"], declined), (&json!(status), decline), "{token}");
     }
     let first = merchant.post("/v1/authorizations", "e", &order("tok_error", "e")).await;
     let second = merchant.post("/v1/authorizations", "e", &order("tok_error", "e")).await;
@@ -234,6 +312,7 @@ async fn tell(refusals: u32, events: WebhookEvents) -> (Merchant, watch::Receive
         webhook_late_ms: 100,
         webhook_reorder_ms: 100,
         pending_ms: 20,
+        abort_ms: 20,
         ..SandboxConfig::default()
     };
     let router = build_with_receiver(config, &Location::Memory, &env, Some((receiver, "/hooks".to_owned()))).unwrap();
@@ -264,17 +343,29 @@ async fn webhooks_are_sent_until_they_are_taken() {
 #[tokio::test]
 async fn webhooks_misbehave_as_documented() {
     let (merchant, taken) = tell(0, WebhookEvents::Unanswered).await;
-    for token in ["tok_approve", "tok_no_webhook", "tok_webhook_twice", "tok_webhook_late", "tok_pending_decline"] {
+    for token in [
+        "tok_approve",
+        "tok_no_webhook",
+        "tok_webhook_twice",
+        "tok_webhook_late",
+        "tok_pending_decline",
+        "tok_abort",
+        "tok_webhook_false_abort",
+    ] {
         merchant.authorize(token, token).await;
     }
     let path = merchant.authorize("tok_webhook_out_of_order", "turned").await;
     merchant.post(&format!("{path}/captures"), "c", &json!({})).await;
-    let heard = heard(taken, 6).await;
+    let heard = heard(taken, 9).await;
     assert_eq!(about(&heard, "tok_approve"), Vec::<String>::new());
     assert_eq!(about(&heard, "tok_no_webhook"), Vec::<String>::new());
     assert_eq!(about(&heard, "tok_webhook_twice").len(), 2);
     assert_eq!(about(&heard, "tok_webhook_late"), ["authorization.authorized"]);
     assert_eq!(about(&heard, "tok_pending_decline"), ["authorization.declined"]);
+    assert_eq!(about(&heard, "tok_abort"), ["authorization.declined"]);
+    let lie = merchant.get("/v1/authorizations?reference=tok_webhook_false_abort").await.1;
+    assert_eq!(about(&heard, "tok_webhook_false_abort"), ["authorization.authorized", "authorization.declined"]);
+    assert_eq!(lie["items"][0]["status"], "authorized");
     assert_eq!(about(&heard, "turned"), ["authorization.captured", "authorization.authorized"]);
     merchant.env.stop().await;
 }

@@ -90,7 +90,27 @@ pub(crate) fn announce(
     let due_at = later(occurrence.now, Duration::from_millis(delay));
     let copies = if behaviour.webhooks == WebhookManner::Twice { 2 } else { 1 };
     store::queue_webhook(transaction, &Due { id: occurrence.id.clone(), body, due_at, copies })?;
+    if behaviour.webhooks == WebhookManner::FalseAbort && occurrence.first {
+        announce_abort(transaction, config, authorization, occurrence)?;
+    }
     Ok(true)
+}
+
+/// Queues a webhook that says that the authorization was broken off, though it was not.
+fn announce_abort(
+    transaction: &Connection,
+    config: &SandboxConfig,
+    authorization: &Authorization,
+    occurrence: &Occurrence<'_>,
+) -> Result<(), StoreError> {
+    let at = later(occurrence.now, Duration::from_millis(config.abort_ms));
+    let mut aborted = authorization.clone();
+    aborted.decline("aborted");
+    aborted.touch(at);
+    let id = format!("{}_abort", occurrence.id);
+    let body =
+        serde_json::to_vec(&Event { id: &id, event_type: "authorization.declined", created_at: at, data: &aborted })?;
+    store::queue_webhook(transaction, &Due { id, body, due_at: at, copies: 1 })
 }
 
 /// `now + delay`, or the end of time.

@@ -10,7 +10,12 @@ use secrecy::ExposeSecret as _;
 use tokio::{sync::Notify, time::Instant};
 
 use super::queue::{self, Occurrence, Sent, Waiting, later};
-use crate::{authorization::Status, config::SandboxConfig, operation, signature, store, token};
+use crate::{
+    authorization::Status,
+    config::SandboxConfig,
+    operation, signature, store,
+    token::{self, Decision},
+};
 
 /// How long a receiver may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -84,15 +89,13 @@ impl Sender {
                 .write_unsynced(move |transaction| {
                     let Some(mut authorization) = store::find(transaction, &authorization.id)? else { return Ok(()) };
                     let Some(behaviour) = token::behaviour(&authorization.method_token) else { return Ok(()) };
-                    if authorization.status != Status::Pending {
-                        return Ok(());
+                    match (authorization.status, behaviour.decision) {
+                        (Status::Pending, Decision::DeclineLater) => authorization.decline("card_declined"),
+                        (Status::Pending, _) => authorization.status = Status::Authorized,
+                        (Status::Authorized, Decision::ApproveThenAbort) => authorization.decline("aborted"),
+                        _ => return Ok(()),
                     }
-                    if behaviour.decision == token::Decision::DeclineLater {
-                        authorization.status = Status::Declined;
-                        authorization.decline_code = Some("card_declined".to_owned());
-                    } else {
-                        authorization.status = Status::Authorized;
-                    }
+                    authorization.touch(now);
                     store::update(transaction, &authorization)?;
                     let event_type = operation::event_type(authorization.status);
                     let occurrence = Occurrence { id: event, event_type, first: true, answer: None, now };

@@ -11,7 +11,7 @@ use chassis::{
 use contracts::{Event as _, event::Envelope, order::OrderEvent};
 
 use crate::{
-    payment::{Change, Command, Ids, InquiryPolicy, NewPayment, Refused},
+    payment::{Change, Command, Ids, NewPayment, Policy},
     provider::Providers,
     store::{ChangeError, OrderNews, PaymentStore},
 };
@@ -24,8 +24,8 @@ pub struct FollowOrder {
     pub store: Arc<dyn PaymentStore>,
     /// Which providers there are.
     pub providers: Providers,
-    /// How to wait for the unknown.
-    pub inquiries: InquiryPolicy,
+    /// How payments are handled.
+    pub policy: Policy,
 }
 
 #[async_trait]
@@ -33,10 +33,10 @@ impl Consumer for FollowOrder {
     async fn consume(&self, envelope: &Envelope) -> Result<(), ConsumeError> {
         let Some(event) = OrderEvent::open(envelope)? else { return Ok(()) };
         let Some(news) = self.news(event) else { return Ok(()) };
-        let change = Change::new(self.env.now(), Ids::new(self.env.new_id()), self.inquiries);
+        let change = Change::new(self.env.now(), Ids::new(self.env.new_id()), self.policy);
         self.store.take_order_news(envelope, news, change).await.map_err(|error| match error {
             ChangeError::Store(error) => error.into(),
-            ChangeError::NoPayment | ChangeError::Refused(Refused::TooEarly) => ConsumeError::Retry(error.to_string()),
+            ChangeError::NoPayment => ConsumeError::Retry(error.to_string()),
             ChangeError::Refused(_) => ConsumeError::Poison(error.to_string()),
         })
     }
@@ -58,8 +58,16 @@ impl FollowOrder {
                 },
             },
             OrderEvent::Confirmed(confirmed) => OrderNews::Happened(confirmed.order.order_id, Command::Confirm),
-            OrderEvent::Rejected(ended) | OrderEvent::Expired(ended) | OrderEvent::Cancelled(ended) => {
-                OrderNews::Happened(ended.order.order_id, Command::End)
+            OrderEvent::PaymentMethodGiven(given) => OrderNews::Happened(
+                given.order_id,
+                Command::GiveMethod {
+                    provider_known: self.providers.find(&given.payment_method.provider).is_some(),
+                    method: given.payment_method,
+                },
+            ),
+            OrderEvent::Expired(ended) => OrderNews::Happened(ended.order.order_id, Command::End { expired: true }),
+            OrderEvent::Rejected(ended) | OrderEvent::Cancelled(ended) => {
+                OrderNews::Happened(ended.order.order_id, Command::End { expired: false })
             }
             OrderEvent::RefundRequested(wanted) => OrderNews::Happened(
                 wanted.order_id,
@@ -67,7 +75,6 @@ impl FollowOrder {
             ),
             OrderEvent::Refunded(_)
             | OrderEvent::AwaitingPayment(_)
-            | OrderEvent::PaymentMethodGiven(_)
             | OrderEvent::Shipped(_)
             | OrderEvent::Delivered(_)
             | OrderEvent::LinesCancelled(_)

@@ -12,6 +12,7 @@ use chassis::{
     Env,
     access::AccessError,
     bus::{self, Bus, ConsumerConfig},
+    idempotency::{Idempotency, IdempotencyConfig},
     operations::{Operations, dead_letters::Owner},
     outbox::Relay,
     queue::{Queue, WorkerConfig},
@@ -27,8 +28,10 @@ use serde::Deserialize;
 pub mod follow_order;
 mod forget_provider_events;
 mod http;
+pub mod instruct_payment;
 pub mod payment;
 pub mod provider;
+pub mod return_from_provider;
 pub mod run_operation;
 pub mod store;
 pub mod take_webhook;
@@ -36,8 +39,10 @@ pub mod verify;
 
 use crate::{
     follow_order::FollowOrder,
-    payment::InquiryPolicy,
+    instruct_payment::InstructPayment,
+    payment::{CaptureMethod, InquiryPolicy, Policy},
     provider::{Guarded, Provider, Providers, SandboxAccount, SandboxProvider},
+    return_from_provider::ReturnFromProvider,
     run_operation::RunOperation,
     store::{CONSUMER, PROVIDER_CALLS, PaymentStore, SqliteStore},
     take_webhook::TakeWebhook,
@@ -58,8 +63,19 @@ pub struct Config {
     /// An authorization that nobody waits for any more, and that the provider has not heard of so long after
     /// it was sent, is given up.
     pub lost_after_ms: u64,
+    /// So many payment methods may be tried for one order.
+    pub attempts_max: u32,
+    /// Who takes the money of a confirmed order: `automatic`, the service itself, all of it; `manual`, staff.
+    pub capture: CaptureMethod,
+    /// Where buyers' browsers reach the shop: providers send them back there.
+    pub public_url: Option<String>,
+    /// Where a buyer who comes back from a provider's page goes on: `https://shop.example/orders/{order_id}`.
+    pub return_to: Option<String>,
     /// The providers.
     pub providers: ProvidersConfig,
+    /// What all services do with idempotency keys.
+    #[serde(skip)]
+    pub idempotency: IdempotencyConfig,
 }
 
 impl Default for Config {
@@ -70,7 +86,12 @@ impl Default for Config {
             inquiry_pause_ms: 1_000,
             inquiry_pause_max_ms: 300_000,
             lost_after_ms: 600_000,
+            attempts_max: 3,
+            capture: CaptureMethod::Automatic,
+            public_url: None,
+            return_to: None,
             providers: ProvidersConfig::default(),
+            idempotency: IdempotencyConfig::default(),
         }
     }
 }
@@ -137,6 +158,12 @@ pub enum BuildError {
     /// A key cannot be sent.
     #[error("payment.providers.sandbox.secret_key holds characters that cannot stand in a header")]
     SecretKey,
+    /// Nobody can pay.
+    #[error("payment.attempts_max must be at least 1")]
+    Attempts,
+    /// Browsers are sent to web pages only.
+    #[error("payment.{0} is not an http or https address")]
+    Address(&'static str),
     /// An operation does not say who may call it.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -150,18 +177,20 @@ pub async fn build(config: Config, deps: Deps) -> Result<Running, BuildError> {
 
 /// Like [`build`], with providers that are already made: tests and the simulator bring their own transport.
 pub fn build_with_providers(config: &Config, deps: Deps, providers: Providers) -> Result<Running, BuildError> {
+    check(config)?;
     let Deps { env, location, bus, queue, verifier } = deps;
     let sqlite = SqliteStore::open(&location)?;
     let database = sqlite.database().clone();
     let store: Arc<dyn PaymentStore> = Arc::new(sqlite);
-    let inquiries = inquiries(config);
+    let policy = policy(config);
 
+    let idempotency = Idempotency::new(&env, database.clone(), config.idempotency);
     forget_provider_events::start(&env, Arc::clone(&store));
     Relay { service: "payment", database, bus: Arc::clone(&bus), queue: Arc::clone(&queue) }.start(&env);
-    let worker = RunOperation { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), inquiries };
+    let worker = RunOperation { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), policy };
     queue.start_worker(&env, PROVIDER_CALLS, worker_config(config), Arc::new(worker));
     let follow_order =
-        FollowOrder { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), inquiries };
+        FollowOrder { env: env.clone(), store: Arc::clone(&store), providers: providers.clone(), policy };
     let operations = Operations {
         env: env.clone(),
         service: "payment",
@@ -173,8 +202,17 @@ pub fn build_with_providers(config: &Config, deps: Deps, providers: Providers) -
     };
     bus::start_consumer(&env, bus, CONSUMER, &[OrderEvent::TOPIC], ConsumerConfig::default(), Arc::new(follow_order));
 
-    let webhooks = TakeWebhook { env: env.clone(), store: Arc::clone(&store), providers, inquiries };
-    let router = http::router(http::AppState { store: Arc::clone(&store), webhooks }).merge(operations.router());
+    let returns = ReturnFromProvider {
+        env: env.clone(),
+        store: Arc::clone(&store),
+        providers: providers.clone(),
+        policy,
+        return_to: config.return_to.clone(),
+    };
+    let webhooks = TakeWebhook { env: env.clone(), store: Arc::clone(&store), providers, policy };
+    let instructions = InstructPayment { env: env.clone(), store: Arc::clone(&store), policy };
+    let state = http::AppState { store: Arc::clone(&store), webhooks, returns, instructions, idempotency };
+    let router = http::router(state).merge(operations.router());
     let service = Service::assemble(&env, "payment", router, verifier)?;
     Ok(Running { service, store })
 }
@@ -195,16 +233,31 @@ fn providers(config: &Config) -> Result<Providers, BuildError> {
     })?;
     let account =
         SandboxAccount { secret_key: sandbox.secret_key.clone(), webhook_secret: sandbox.webhook_secret.clone() };
-    let provider = SandboxProvider::new(Arc::new(transport), account).map_err(|_| BuildError::SecretKey)?;
+    let provider = SandboxProvider::new(Arc::new(transport), account)
+        .map_err(|_| BuildError::SecretKey)?
+        .returning_to(config.public_url.clone());
     Ok(Providers::default().with("sandbox", guarded(config, Arc::new(provider))))
 }
 
-fn inquiries(config: &Config) -> InquiryPolicy {
-    InquiryPolicy {
+fn policy(config: &Config) -> Policy {
+    let inquiries = InquiryPolicy {
         base: Duration::from_millis(config.inquiry_pause_ms),
         max: Duration::from_millis(config.inquiry_pause_max_ms),
         lost_after: Duration::from_millis(config.lost_after_ms),
+    };
+    Policy { inquiries, attempts_max: config.attempts_max, capture: config.capture }
+}
+
+fn check(config: &Config) -> Result<(), BuildError> {
+    if config.attempts_max == 0 {
+        return Err(BuildError::Attempts);
     }
+    for (name, address) in [("public_url", &config.public_url), ("return_to", &config.return_to)] {
+        if address.as_ref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+            return Err(BuildError::Address(name));
+        }
+    }
+    Ok(())
 }
 
 /// Calls are never given up: what the provider did with the money has to be found out, however long it takes.
@@ -219,7 +272,20 @@ fn worker_config(config: &Config) -> WorkerConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::{BuildError, Config, SandboxProviderConfig, providers};
+    use super::{BuildError, Config, SandboxProviderConfig, check, providers};
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            check(&config).is_err()
+        };
+        assert!(!refused(|_| {}));
+        assert!(refused(|config| config.attempts_max = 0));
+        assert!(refused(|config| config.public_url = Some("shop.example".to_owned())));
+        assert!(refused(|config| config.return_to = Some("javascript:alert(1)".to_owned())));
+    }
 
     #[test]
     fn a_webhook_secret_that_can_be_guessed_is_refused() {

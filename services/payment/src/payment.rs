@@ -7,27 +7,36 @@
 
 use contracts::{
     Money,
-    order::{OrderId, RefundId},
-    payment::{PaymentEvent, PaymentId},
+    order::OrderId,
+    payment::{PaymentAction, PaymentEvent, PaymentId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod attempt;
+mod call;
 mod command;
 pub mod ledger;
+mod movements;
 mod observe;
 mod operation;
 mod plan;
+mod policy;
+mod say;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use attempt::payment_of;
 pub use command::{Command, Refused, Reply};
 pub use operation::{Operation, OperationId, OperationKind, OperationState};
+pub use policy::{CaptureMethod, InquiryPolicy, Policy};
 pub use state::{PaymentState, RefusedTransition, TRANSITIONS, Trigger};
 
 use ledger::Posting;
+
+const MICROSECOND: std::time::Duration = std::time::Duration::from_micros(1);
 
 /// What the order wants of its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,14 +82,18 @@ pub struct Payment {
     pub state: PaymentState,
     /// What the order wants.
     pub order_phase: OrderPhase,
-    /// Which provider.
+    /// Who takes the money.
+    pub capture_method: CaptureMethod,
+    /// Which provider, of the newest attempt.
     pub provider: String,
-    /// The buyer's payment method there.
-    pub method_token: String,
-    /// The provider's name for the authorization.
+    /// The provider's name for the authorization of the newest attempt.
     pub provider_ref: Option<String>,
-    /// The rank of the newest news from the provider; 0 for none.
+    /// The rank of the newest news from the provider about it; 0 for none.
     pub provider_rank: u8,
+    /// The provider's own count of that news; 0 if it does not count.
+    pub provider_sequence: u64,
+    /// What the buyer has to do, while the payment waits for that.
+    pub action: Option<PaymentAction>,
     /// After this nobody waits for the authorization.
     pub pay_by: Timestamp,
     /// Counts changes, other than those of its operations alone.
@@ -110,27 +123,6 @@ pub struct NewPayment {
     pub pay_by: Timestamp,
 }
 
-/// How long to wait before asking what became of a call, and when to give it up.
-#[derive(Debug, Clone, Copy)]
-pub struct InquiryPolicy {
-    /// First pause; it doubles.
-    pub base: std::time::Duration,
-    /// Longest pause.
-    pub max: std::time::Duration,
-    /// An authorization that the provider has not heard of this long after it was sent never arrived.
-    pub lost_after: std::time::Duration,
-}
-
-impl Default for InquiryPolicy {
-    fn default() -> Self {
-        Self {
-            base: std::time::Duration::from_secs(1),
-            max: std::time::Duration::from_secs(300),
-            lost_after: std::time::Duration::from_secs(600),
-        }
-    }
-}
-
 /// Work for the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
@@ -151,6 +143,11 @@ pub enum Job {
         /// Which inquiry; older ones were superseded.
         inquiry: u32,
     },
+    /// Ask the provider what it holds: it said something that is hard to believe.
+    Look {
+        /// Of which payment.
+        payment_id: PaymentId,
+    },
 }
 
 impl Job {
@@ -160,6 +157,7 @@ impl Job {
         match self {
             Self::Run { payment_id, .. } => payment_id.to_string(),
             Self::Inquire { operation_id, .. } => operation_id.to_string(),
+            Self::Look { payment_id } => format!("look-{payment_id}"),
         }
     }
 }
@@ -203,8 +201,8 @@ pub struct Change {
     pub now: Timestamp,
     /// Where ids come from.
     pub ids: Ids,
-    /// How to wait for the unknown.
-    pub inquiries: InquiryPolicy,
+    /// How payments are handled.
+    pub policy: Policy,
     /// What to tell the other services.
     pub events: Vec<PaymentEvent>,
     /// What to do next.
@@ -215,8 +213,8 @@ pub struct Change {
 
 impl Change {
     /// A change that happens `now`.
-    pub fn new(now: Timestamp, ids: Ids, inquiries: InquiryPolicy) -> Self {
-        Self { now, ids, inquiries, events: Vec::new(), jobs: Vec::new(), postings: Vec::new() }
+    pub fn new(now: Timestamp, ids: Ids, policy: Policy) -> Self {
+        Self { now, ids, policy, events: Vec::new(), jobs: Vec::new(), postings: Vec::new() }
     }
 
     fn after(&self, pause: std::time::Duration) -> Timestamp {
@@ -236,10 +234,12 @@ impl Payment {
             refunded_minor: 0,
             state: PaymentState::RequiresConfirmation,
             order_phase: OrderPhase::Open,
-            provider: new.provider,
-            method_token: new.method_token,
+            capture_method: change.policy.capture,
+            provider: new.provider.clone(),
             provider_ref: None,
             provider_rank: 0,
+            provider_sequence: 0,
+            action: None,
             pay_by: new.pay_by,
             version: 1,
             created_at: change.now,
@@ -253,7 +253,7 @@ impl Payment {
             payment.state = PaymentState::Declined;
             payment.say_declined("invalid_amount", change);
         } else if provider_known {
-            payment.request(OperationKind::Authorize, new.amount.amount_minor, None, change);
+            payment.try_method(new.provider, new.method_token, change);
         } else {
             payment.state = PaymentState::Declined;
             payment.say_declined("unknown_provider", change);
@@ -276,6 +276,11 @@ impl Payment {
         self.in_flight(OperationKind::Refund)
     }
 
+    /// What may still be taken.
+    pub fn capturable_minor(&self) -> i64 {
+        self.amount.amount_minor - self.captured_minor - self.capturing_minor()
+    }
+
     /// What may still be given back.
     pub fn refundable_minor(&self) -> i64 {
         self.captured_minor - self.refunded_minor - self.refunding_minor()
@@ -294,31 +299,33 @@ impl Payment {
         Ok(())
     }
 
-    /// Records an operation and the job that sends it.
-    fn request(
-        &mut self,
-        kind: OperationKind,
-        amount_minor: i64,
-        refund: Option<(RefundId, String)>,
-        change: &mut Change,
-    ) {
-        let id: OperationId = change.ids.mint();
-        let (refund_id, reason) = refund.unzip();
-        self.operations.push(Operation {
-            id,
-            kind,
-            amount_minor,
-            state: OperationState::Requested,
-            refund_id,
-            reason,
-            error_code: None,
-            provider_ref: None,
-            sends: 0,
-            inquiries: 0,
-            sent_at: None,
-            created_at: change.now,
-            updated_at: change.now,
-        });
-        change.jobs.push(Due { job: Job::Run { payment_id: self.id, operation_id: id }, at: change.now });
+    /// Records an operation about the authorization of the newest attempt, and the job that sends it.
+    fn request(&mut self, kind: OperationKind, amount_minor: i64, change: &mut Change) {
+        let operation = Operation::new(change.ids.mint(), kind, amount_minor, change.now);
+        self.record(operation, change);
+    }
+
+    /// Records `operation`. What is not about an attempt of its own is about the newest one.
+    fn record(&mut self, mut operation: Operation, change: &mut Change) {
+        if operation.reference.is_empty() {
+            operation.provider.clone_from(&self.provider);
+            operation.reference = self.newest_attempt().map_or_else(String::new, |attempt| attempt.reference.clone());
+        }
+        // Operations are kept in the order of their creation, in the microseconds that are stored.
+        if let Some(last) = self
+            .operations
+            .last()
+            .filter(|last| last.created_at.as_microsecond() >= operation.created_at.as_microsecond())
+        {
+            operation.created_at = last.created_at.checked_add(MICROSECOND).unwrap_or(last.created_at);
+        }
+        if operation.state == OperationState::Requested {
+            self.send(operation.id, change.now, change);
+        }
+        self.operations.push(operation);
+    }
+
+    fn send(&self, operation_id: OperationId, at: Timestamp, change: &mut Change) {
+        change.jobs.push(Due { job: Job::Run { payment_id: self.id, operation_id }, at });
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use contracts::{Money, payment::PaymentId};
+use contracts::{
+    Money,
+    payment::{PaymentAction, PaymentId},
+};
 use http::HeaderMap;
 use jiff::Timestamp;
 
@@ -24,8 +27,10 @@ pub struct ProviderCall {
     pub operation_id: OperationId,
     /// What is asked.
     pub kind: OperationKind,
-    /// Our reference at the provider.
+    /// Of which payment.
     pub payment_id: PaymentId,
+    /// Our name at the provider for the authorization that this makes or is about.
+    pub reference: String,
     /// The provider's own name for the authorization, once known.
     pub provider_ref: Option<String>,
     /// Which provider.
@@ -34,6 +39,8 @@ pub struct ProviderCall {
     pub method_token: String,
     /// How much.
     pub amount: Money,
+    /// After this nobody waits for the authorization.
+    pub pay_by: Timestamp,
 }
 
 /// What the provider holds, took and gave back: its own word.
@@ -45,20 +52,28 @@ pub struct Snapshot {
     pub provider_ref: String,
     /// Where it stands.
     pub status: ProviderStatus,
+    /// Higher in newer snapshots of the same authorization; 0 if the provider does not count.
+    pub sequence: u64,
+    /// What the buyer has to do, if it waits for the buyer.
+    pub action: Option<PaymentAction>,
     /// The sum that was authorized.
     pub amount: Money,
     /// How much of it was taken.
     pub captured_minor: i64,
-    /// What was given back.
-    pub refunds: Vec<RefundSeen>,
+    /// What was taken, one by one, if the provider lists it.
+    pub captures: Vec<MoneySeen>,
+    /// What was given back, one by one.
+    pub refunds: Vec<MoneySeen>,
     /// Why it was declined.
     pub decline_code: Option<String>,
+    /// True if another try or another payment method may work.
+    pub decline_retryable: bool,
 }
 
-/// A refund at the provider.
+/// A capture or a refund at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefundSeen {
-    /// Our reference: the operation's id.
+pub struct MoneySeen {
+    /// Whoever asked for it gave it this name: ours is the operation's id.
     pub reference: String,
     /// The provider's name for it.
     pub provider_ref: String,
@@ -71,6 +86,10 @@ pub struct RefundSeen {
 pub enum ProviderStatus {
     /// Not decided.
     Pending,
+    /// Not decided: the buyer has to prove who pays.
+    RequiresAction,
+    /// Not decided: the buyer has to transfer the money.
+    AwaitingDeposit,
     /// Refused.
     Declined,
     /// Held.
@@ -84,16 +103,29 @@ pub enum ProviderStatus {
 }
 
 impl ProviderStatus {
-    /// News of a lower rank than what is known is old news, however late it arrives. A refusal ranks
-    /// below an authorization: providers were seen to report DONE and then ABORTED for one payment.
+    /// Where the provider does not count its snapshots, news of a lower rank than what is known is old news,
+    /// however late it arrives. A refusal ranks below an authorization: providers were seen to report DONE and
+    /// then ABORTED for one payment. Stored.
     pub fn rank(self) -> u8 {
         match self {
-            Self::Pending => 1,
+            Self::Pending | Self::RequiresAction | Self::AwaitingDeposit => 1,
             Self::Declined => 2,
             Self::Authorized => 3,
             Self::PartiallyCaptured => 4,
             Self::Captured => 5,
             Self::Voided => 6,
+        }
+    }
+
+    /// True while there is something to let go.
+    pub fn can_be_voided(self) -> bool {
+        match self {
+            Self::Pending
+            | Self::RequiresAction
+            | Self::AwaitingDeposit
+            | Self::Authorized
+            | Self::PartiallyCaptured => true,
+            Self::Declined | Self::Captured | Self::Voided => false,
         }
     }
 }
@@ -107,6 +139,8 @@ pub enum Outcome {
     Declined {
         /// The provider's code in our words.
         code: String,
+        /// True if another try or another payment method may work.
+        retryable: bool,
         /// The provider's name for the refused authorization, if it keeps one.
         provider_ref: Option<String>,
     },
@@ -159,7 +193,7 @@ pub trait Provider: Send + Sync {
     async fn void(&self, call: &ProviderCall) -> Outcome;
     /// Gives money back.
     async fn refund(&self, call: &ProviderCall) -> Outcome;
-    /// What the provider knows of the payment of `call`; `None` if it never heard of it.
+    /// What the provider knows of the authorization of `call`; `None` if it never heard of it.
     async fn query(&self, call: &ProviderCall) -> Result<Option<Snapshot>, QueryError>;
     /// Checks and reads a webhook.
     fn parse_webhook(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Notice, NoticeError>;
@@ -179,6 +213,16 @@ impl Providers {
     /// The provider called `name`.
     pub fn find(&self, name: &str) -> Option<&Arc<dyn Provider>> {
         self.0.get(name)
+    }
+}
+
+impl Providers {
+    /// What the provider of `call` knows of its authorization.
+    pub(crate) async fn query(&self, call: &ProviderCall) -> Result<Option<Snapshot>, QueryError> {
+        match self.find(&call.provider) {
+            Some(provider) => provider.query(call).await,
+            None => Err(QueryError(format!("the provider `{}` is not configured", call.provider))),
+        }
     }
 }
 

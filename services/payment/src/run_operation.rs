@@ -10,8 +10,8 @@ use contracts::payment::PaymentId;
 use std::sync::Arc;
 
 use crate::{
-    payment::{Change, Command, Ids, InquiryPolicy, Job, OperationId, Reply},
-    provider::{Outcome, ProviderCall, Providers, QueryError, make},
+    payment::{Change, Command, Ids, Job, OperationId, Policy, Reply},
+    provider::{Outcome, ProviderCall, Providers, make},
     store::{ChangeError, Lookup, PaymentStore},
 };
 
@@ -23,8 +23,8 @@ pub struct RunOperation {
     pub store: Arc<dyn PaymentStore>,
     /// Whom to call.
     pub providers: Providers,
-    /// How to wait for the unknown.
-    pub inquiries: InquiryPolicy,
+    /// How payments are handled.
+    pub policy: Policy,
 }
 
 impl From<ChangeError> for WorkError {
@@ -48,6 +48,7 @@ impl Worker for RunOperation {
                     None => Ok(()),
                 }
             }
+            Job::Look { payment_id } => self.look(payment_id).await,
         }
     }
 }
@@ -72,16 +73,24 @@ impl RunOperation {
     }
 
     async fn ask(&self, call: &ProviderCall) -> Result<(), WorkError> {
-        let answer = match self.providers.find(&call.provider) {
-            Some(provider) => provider.query(call).await,
-            None => Err(QueryError(format!("the provider `{}` is not configured", call.provider))),
-        };
+        let answer = self.providers.query(call).await;
         self.change(call.payment_id, Command::Learn(call.operation_id, answer)).await?;
         Ok(())
     }
 
+    async fn look(&self, payment: PaymentId) -> Result<(), WorkError> {
+        let found = self.store.find(Lookup::Payment(payment)).await?;
+        let Some(call) = found.and_then(|payment| payment.look()) else { return Ok(()) };
+        match self.providers.query(&call).await {
+            Ok(Some(snapshot)) => self.change(payment, Command::Look(snapshot)).await.map(|_| ())?,
+            Ok(None) => {}
+            Err(error) => return Err(WorkError::Retry { reason: error.to_string(), after: None }),
+        }
+        Ok(())
+    }
+
     async fn change(&self, payment: PaymentId, command: Command) -> Result<Reply, ChangeError> {
-        let change = Change::new(self.env.now(), Ids::new(self.env.new_id()), self.inquiries);
+        let change = Change::new(self.env.now(), Ids::new(self.env.new_id()), self.policy);
         self.store.change(payment, command, change).await
     }
 }

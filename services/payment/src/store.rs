@@ -1,7 +1,7 @@
 //! The store port: whole atomic operations in the words of the domain.
 
 use async_trait::async_trait;
-use chassis::StoreError;
+use chassis::{StoreError, idempotency::Receipt};
 use contracts::{event::Envelope, order::OrderId, payment::PaymentId};
 use jiff::Timestamp;
 
@@ -114,6 +114,15 @@ pub trait PaymentStore: Send + Sync {
 
     /// Lets `command` happen to a payment: everything that follows is in one commit.
     async fn change(&self, payment: PaymentId, command: Command, change: Change) -> Result<Reply, ChangeError>;
+
+    /// Like [`change`](Self::change), and keeps the answer under the caller's key in the same commit.
+    async fn instruct(
+        &self,
+        payment: PaymentId,
+        command: Command,
+        change: Change,
+        receipt: Receipt<PaymentRecord>,
+    ) -> Result<PaymentRecord, ChangeError>;
 
     /// Stores a provider's event and applies it, in one commit.
     async fn take_provider_event(&self, event: ProviderEvent, change: Change) -> Result<Taken, ChangeError>;

@@ -6,7 +6,7 @@ use chassis::Env;
 use http::HeaderMap;
 
 use crate::{
-    payment::{Change, Command, Ids, InquiryPolicy},
+    payment::{Change, Command, Ids, Policy, payment_of},
     provider::{NoticeError, Providers},
     store::{ChangeError, PaymentStore, ProviderEvent, Taken},
 };
@@ -23,8 +23,8 @@ pub struct TakeWebhook {
     pub store: Arc<dyn PaymentStore>,
     /// Who may send them.
     pub providers: Providers,
-    /// How to wait for the unknown.
-    pub inquiries: InquiryPolicy,
+    /// How payments are handled.
+    pub policy: Policy,
 }
 
 /// Why a webhook was not taken.
@@ -54,7 +54,7 @@ impl TakeWebhook {
             return Err(NoticeError::Malformed("the event's id is too long".to_owned()).into());
         }
         let about =
-            notice.snapshot.and_then(|snapshot| Some((snapshot.reference.parse().ok()?, Command::Notice(snapshot))));
+            notice.snapshot.and_then(|snapshot| Some((payment_of(&snapshot.reference)?, Command::Notice(snapshot))));
         let event = ProviderEvent {
             provider: provider.to_owned(),
             event_id: notice.event_id,
@@ -62,7 +62,7 @@ impl TakeWebhook {
             body,
             about,
         };
-        let change = Change::new(now, Ids::new(self.env.new_id()), self.inquiries);
+        let change = Change::new(now, Ids::new(self.env.new_id()), self.policy);
         let taken = self.store.take_provider_event(event, change).await?;
         metrics::counter!("payment_webhooks_total", "taken" => taken.as_str()).increment(1);
         Ok(taken)

@@ -6,7 +6,9 @@ use chassis::StoreError;
 use jiff::Timestamp;
 
 use crate::{
-    payment::{OperationKind, OperationState, OrderPhase, Payment, PaymentState, ledger::Account},
+    payment::{
+        CaptureMethod, Operation, OperationKind, OperationState, OrderPhase, Payment, PaymentState, ledger::Account,
+    },
     store::{PaymentRecord, PaymentStore},
 };
 
@@ -45,6 +47,15 @@ pub fn judge(record: &PaymentRecord) -> Vec<String> {
     demand(captured + payment.capturing_minor() <= payment.amount.amount_minor.max(0), "more captured than authorized");
     demand(refunded + payment.refunding_minor() <= captured, "more refunded, or about to be, than captured");
     demand(authorizations(payment) <= 1, "more than one authorization");
+    let settled = |operation: &&Operation| !operation.in_flight() && operation.method_token.is_some();
+    demand(payment.operations.iter().find(settled).is_none(), "a payment method is kept after its attempt");
+    let waits = matches!(payment.state, PaymentState::RequiresAction | PaymentState::AwaitingDeposit);
+    demand(waits == payment.action.is_some(), "it waits for the buyer without saying for what, or the other way round");
+    let promised: i64 = of(payment, OperationKind::Refund, OperationState::Waiting).sum();
+    demand(
+        promised == 0 || refunded + payment.refunding_minor() + promised <= payment.amount.amount_minor,
+        "more refunds wait than can ever be captured",
+    );
     let balance = |account| -> i64 {
         ledger.iter().filter(|entry| entry.account == account).map(|entry| entry.amount.amount_minor).sum()
     };
@@ -55,18 +66,26 @@ pub fn judge(record: &PaymentRecord) -> Vec<String> {
         ledger.iter().all(|entry| entry.amount.currency == payment.amount.currency),
         "the ledger is in another currency",
     );
-    let refunds: i64 = payment
-        .operations
-        .iter()
-        .filter(|operation| operation.kind == OperationKind::Refund && operation.state == OperationState::Succeeded)
-        .map(|operation| operation.amount_minor)
-        .sum();
+    let refunds: i64 = of(payment, OperationKind::Refund, OperationState::Succeeded).sum();
     demand(refunds == refunded, "the refunds do not sum to what was refunded");
     demand(
         (payment.state == PaymentState::Succeeded) <= (captured == payment.amount.amount_minor),
         "succeeded without being captured in full",
     );
+    demand(
+        captured == 0 || !payment.state.is_undecided() && payment.state != PaymentState::RequiresCapture,
+        "captured before it was authorized",
+    );
     wrong
+}
+
+/// The amounts of the operations of `kind` that are `state`.
+fn of(payment: &Payment, kind: OperationKind, state: OperationState) -> impl Iterator<Item = i64> {
+    payment
+        .operations
+        .iter()
+        .filter(move |operation| operation.kind == kind && operation.state == state)
+        .map(|operation| operation.amount_minor)
 }
 
 fn authorizations(payment: &Payment) -> usize {
@@ -86,7 +105,18 @@ fn stuck(payment: &Payment, now: Timestamp) -> Vec<String> {
     let idle = payment.operations.iter().all(|operation| !operation.in_flight());
     let unfinished = match (payment.order_phase, payment.state) {
         (_, PaymentState::Conflicted) => Some("the provider contradicts the record; a person has to decide"),
-        (OrderPhase::Confirmed, PaymentState::RequiresCapture) => Some("the order is confirmed and not captured"),
+        (OrderPhase::Confirmed, PaymentState::RequiresCapture)
+            if payment.capture_method == CaptureMethod::Automatic =>
+        {
+            Some("the order is confirmed and not captured")
+        }
+        (OrderPhase::Open, PaymentState::RequiresMethod) if old(payment.pay_by) => {
+            Some("it waits for a payment method that the order does not wait for any more")
+        }
+        (
+            OrderPhase::Ended,
+            PaymentState::RequiresMethod | PaymentState::RequiresAction | PaymentState::AwaitingDeposit,
+        ) => Some("the order ended and its payment still waits for the buyer"),
         (OrderPhase::Ended, PaymentState::RequiresCapture | PaymentState::PartiallyCaptured) => {
             Some("the order ended and its money is still held")
         }

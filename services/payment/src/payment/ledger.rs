@@ -72,6 +72,8 @@ pub enum Movement {
     Capture,
     /// Back to the buyer, out of what the provider owes us.
     Refund,
+    /// A capture undone: the bank took a transfer back.
+    Reversal,
 }
 
 impl Posting {
@@ -80,6 +82,9 @@ impl Posting {
         match self.movement {
             Movement::Capture => {
                 [(Account::ProviderReceivable, self.amount_minor), (Account::Sales, -self.amount_minor)]
+            }
+            Movement::Reversal => {
+                [(Account::Sales, self.amount_minor), (Account::ProviderReceivable, -self.amount_minor)]
             }
             Movement::Refund => {
                 [(Account::Refunds, self.amount_minor), (Account::ProviderReceivable, -self.amount_minor)]

@@ -6,16 +6,19 @@ use async_trait::async_trait;
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chassis::transport::{Transport, TransportError};
-use contracts::{Currency, Money};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::{Notice, NoticeError, Outcome, Provider, ProviderCall, ProviderStatus, QueryError, RefundSeen, Snapshot};
+use super::{Notice, NoticeError, Outcome, Provider, ProviderCall, QueryError, Snapshot};
+
+mod wire;
+
+use wire::{Authorization, AuthorizeRequest, List, MoneyRequest, WebhookEvent};
 
 /// Longer answers are not what this provider sends.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -36,80 +39,7 @@ pub struct SandboxProvider {
     transport: Arc<dyn Transport>,
     authorization: HeaderValue,
     webhook_key: SecretString,
-}
-
-#[derive(Serialize)]
-struct AuthorizeRequest<'a> {
-    amount_minor: i64,
-    currency: &'a str,
-    method_token: &'a str,
-    reference: &'a str,
-}
-
-#[derive(Serialize)]
-struct AmountRequest {
-    amount_minor: i64,
-}
-
-#[derive(Serialize)]
-struct RefundRequest<'a> {
-    amount_minor: i64,
-    reference: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Authorization {
-    id: String,
-    reference: String,
-    status: Status,
-    currency: String,
-    amount_minor: i64,
-    captured_minor: i64,
-    #[serde(default)]
-    decline_code: Option<String>,
-    #[serde(default)]
-    refunds: Vec<Refund>,
-}
-
-#[derive(Deserialize)]
-struct Refund {
-    id: String,
-    reference: String,
-    amount_minor: i64,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Pending,
-    Authorized,
-    PartiallyCaptured,
-    Captured,
-    Voided,
-    Declined,
-}
-
-#[derive(Deserialize)]
-struct List {
-    items: Vec<Authorization>,
-}
-
-#[derive(Deserialize)]
-struct ErrorAnswer {
-    error: ErrorBody,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    code: String,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct WebhookEvent {
-    #[serde(rename = "type")]
-    event_type: String,
-    data: serde_json::Value,
+    public_url: Option<String>,
 }
 
 impl SandboxProvider {
@@ -118,7 +48,12 @@ impl SandboxProvider {
         let bearer = format!("Bearer {}", account.secret_key.expose_secret());
         let mut authorization = HeaderValue::from_str(&bearer)?;
         authorization.set_sensitive(true);
-        Ok(Self { transport, authorization, webhook_key: account.webhook_secret })
+        Ok(Self { transport, authorization, webhook_key: account.webhook_secret, public_url: None })
+    }
+
+    /// Lets buyers come back, from the provider's pages, to the shop at `public_url`.
+    pub fn returning_to(self, public_url: Option<String>) -> Self {
+        Self { public_url, ..self }
     }
 
     async fn post(&self, call: &ProviderCall, path: String, body: &impl Serialize) -> Outcome {
@@ -150,11 +85,11 @@ impl SandboxProvider {
         };
         if status.is_success() {
             return match serde_json::from_slice::<Authorization>(&body).map_err(|error| error.to_string()) {
-                Ok(authorization) => outcome(authorization),
+                Ok(authorization) => wire::outcome(authorization),
                 Err(error) => Outcome::Unknown(format!("the answer cannot be read: {error}")),
             };
         }
-        refusal(status, &body)
+        wire::refusal(status, &body)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<Option<T>, QueryError> {
@@ -193,72 +128,13 @@ impl SandboxProvider {
     }
 }
 
-/// An answer that is no success: what it says about whether anything was done.
-fn refusal(status: StatusCode, body: &[u8]) -> Outcome {
-    let error = serde_json::from_slice::<ErrorAnswer>(body).map(|answer| answer.error).ok();
-    let said = error.as_ref().map_or_else(|| status.to_string(), |error| format!("{status}: {}", error.message));
-    match status {
-        // This provider promises that nothing was done.
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Outcome::Unreachable(said),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            tracing::error!(%status, "the payment provider does not accept our key");
-            Outcome::Unreachable(said)
-        }
-        status if status.is_client_error() => match error {
-            Some(error) => Outcome::Declined { code: error.code, provider_ref: None },
-            None => Outcome::Unknown(said),
-        },
-        _ => Outcome::Unknown(said),
-    }
-}
-
-fn outcome(authorization: Authorization) -> Outcome {
-    match (authorization.status, snapshot(authorization)) {
-        (_, Err(error)) => Outcome::Unknown(error),
-        (Status::Pending, Ok(snapshot)) => Outcome::Pending(snapshot),
-        (Status::Declined, Ok(snapshot)) => Outcome::Declined {
-            code: snapshot.decline_code.unwrap_or_else(|| "declined".to_owned()),
-            provider_ref: Some(snapshot.provider_ref),
-        },
-        (_, Ok(snapshot)) => Outcome::Approved(snapshot),
-    }
-}
-
-fn snapshot(authorization: Authorization) -> Result<Snapshot, String> {
-    let currency: Currency = authorization.currency.parse().map_err(|error| format!("{error}"))?;
-    Ok(Snapshot {
-        reference: authorization.reference,
-        provider_ref: authorization.id,
-        status: match authorization.status {
-            Status::Pending => ProviderStatus::Pending,
-            Status::Authorized => ProviderStatus::Authorized,
-            Status::PartiallyCaptured => ProviderStatus::PartiallyCaptured,
-            Status::Captured => ProviderStatus::Captured,
-            Status::Voided => ProviderStatus::Voided,
-            Status::Declined => ProviderStatus::Declined,
-        },
-        amount: Money::new(authorization.amount_minor, currency),
-        captured_minor: authorization.captured_minor,
-        refunds: authorization
-            .refunds
-            .into_iter()
-            .map(|refund| RefundSeen {
-                reference: refund.reference,
-                provider_ref: refund.id,
-                amount_minor: refund.amount_minor,
-            })
-            .collect(),
-        decline_code: authorization.decline_code,
-    })
-}
-
 /// The path under the authorization of `call`, which every operation after the first needs.
 fn under(call: &ProviderCall, what: &str) -> Option<String> {
     call.provider_ref.as_ref().map(|authorization| format!("/v1/authorizations/{authorization}/{what}"))
 }
 
 fn not_authorized() -> Outcome {
-    Outcome::Declined { code: "not_authorized".to_owned(), provider_ref: None }
+    Outcome::Declined { code: "not_authorized".to_owned(), retryable: false, provider_ref: None }
 }
 
 #[async_trait]
@@ -268,14 +144,19 @@ impl Provider for SandboxProvider {
             amount_minor: call.amount.amount_minor,
             currency: call.amount.currency.code(),
             method_token: &call.method_token,
-            reference: &call.payment_id.to_string(),
+            reference: &call.reference,
+            return_url: self
+                .public_url
+                .as_ref()
+                .map(|base| format!("{}/v1/payments/{}/return", base.trim_end_matches('/'), call.payment_id)),
+            deposit_due_at: call.pay_by,
         };
         self.post(call, "/v1/authorizations".to_owned(), &body).await
     }
 
     async fn capture(&self, call: &ProviderCall) -> Outcome {
         match under(call, "captures") {
-            Some(path) => self.post(call, path, &AmountRequest { amount_minor: call.amount.amount_minor }).await,
+            Some(path) => self.post(call, path, &MoneyRequest::of(call)).await,
             None => not_authorized(),
         }
     }
@@ -288,10 +169,8 @@ impl Provider for SandboxProvider {
     }
 
     async fn refund(&self, call: &ProviderCall) -> Outcome {
-        let reference = call.operation_id.to_string();
-        let body = RefundRequest { amount_minor: call.amount.amount_minor, reference: &reference };
         match under(call, "refunds") {
-            Some(path) => self.post(call, path, &body).await,
+            Some(path) => self.post(call, path, &MoneyRequest::of(call)).await,
             None => not_authorized(),
         }
     }
@@ -300,11 +179,11 @@ impl Provider for SandboxProvider {
         let found = match &call.provider_ref {
             Some(authorization) => self.get::<Authorization>(format!("/v1/authorizations/{authorization}")).await?,
             None => {
-                let list: Option<List> = self.get(format!("/v1/authorizations?reference={}", call.payment_id)).await?;
+                let list: Option<List> = self.get(format!("/v1/authorizations?reference={}", call.reference)).await?;
                 list.and_then(|list| list.items.into_iter().next())
             }
         };
-        found.map(snapshot).transpose().map_err(QueryError)
+        found.map(wire::snapshot).transpose().map_err(QueryError)
     }
 
     fn parse_webhook(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<Notice, NoticeError> {
@@ -323,7 +202,7 @@ impl Provider for SandboxProvider {
         let snapshot = if known {
             let authorization: Authorization =
                 serde_json::from_value(event.data).map_err(|error| malformed(error.to_string()))?;
-            Some(snapshot(authorization).map_err(malformed)?)
+            Some(wire::snapshot(authorization).map_err(malformed)?)
         } else {
             None
         };
@@ -374,7 +253,13 @@ mod tests {
     async fn passes_the_suite_against_the_real_server() {
         let env = Env::system();
         let provider = adapter(server(&env).await, "sk_sandbox");
-        let tokens = contract::Tokens { approved: "tok_approve", declined: "tok_decline" };
+        let tokens = contract::Tokens {
+            approved: "tok_approve",
+            declined: "tok_decline",
+            declined_for_now: "tok_insufficient_funds",
+            challenged: "tok_3ds",
+            transferred: "tok_virtual_account",
+        };
         contract::all(&provider, &tokens).await;
         env.stop().await;
     }

@@ -2,23 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chassis::idempotency::{IdempotencyKey, Receipt};
 use contracts::{
     Currency, Envelope, Event as _, Money,
     event::EventId,
-    order::{OrderEvent, OrderId, RefundId, RefundRequested},
-    payment::PaymentId,
+    order::{OrderEvent, OrderId, PaymentMethod, RefundId, RefundRequested},
+    payment::{PaymentAction, PaymentId},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{ChangeError, Lookup, OrderNews, PaymentStore, ProviderEvent, Taken};
+use super::{ChangeError, Lookup, OrderNews, PaymentRecord, PaymentStore, ProviderEvent, Taken};
 use crate::{
     payment::{
-        Change, Command, Ids, InquiryPolicy, NewPayment, OperationKind, Payment, PaymentState, Refused, Reply,
-        ledger::Account,
+        Change, Command, Ids, NewPayment, OperationKind, Payment, PaymentState, Policy, Refused, Reply, ledger::Account,
     },
-    provider::{Outcome, ProviderStatus, RefundSeen, Snapshot},
+    provider::{MoneySeen, Outcome, ProviderStatus, Snapshot},
     verify::verify,
 };
 
@@ -33,6 +33,8 @@ pub(super) async fn all(fresh: impl Fn() -> Arc<dyn PaymentStore>) {
     forgets_old_provider_events(fresh()).await;
     changes_nothing_when_refused(fresh()).await;
     keeps_refunds_within_what_was_captured(fresh()).await;
+    keeps_every_attempt_and_what_the_buyer_has_to_do(fresh()).await;
+    keeps_captures_within_what_was_authorized(fresh()).await;
     lists_newest_first(fresh()).await;
 }
 
@@ -45,7 +47,7 @@ fn now() -> Timestamp {
 }
 
 fn change(number: u128) -> Change {
-    Change::new(now(), Ids::new(Uuid::from_u128(number << 70)), InquiryPolicy::default())
+    Change::new(now(), Ids::new(Uuid::from_u128(number << 70)), Policy::default())
 }
 
 fn won(amount: i64) -> Money {
@@ -77,15 +79,19 @@ fn placed(number: u128) -> OrderNews {
     }
 }
 
-fn seen(status: ProviderStatus, captured_minor: i64, refunds: Vec<RefundSeen>) -> Snapshot {
+fn seen(status: ProviderStatus, captured_minor: i64, refunds: Vec<MoneySeen>) -> Snapshot {
     Snapshot {
         reference: id::<PaymentId>(1).to_string(),
         provider_ref: "auth_1".to_owned(),
         status,
+        sequence: 0,
+        action: None,
         amount: won(AMOUNT),
         captured_minor,
+        captures: Vec::new(),
         refunds,
         decline_code: None,
+        decline_retryable: false,
     }
 }
 
@@ -144,7 +150,7 @@ async fn keeps_what_was_done(store: Arc<dyn PaymentStore>) {
 }
 
 async fn remembers_orders_that_ended_first(store: Arc<dyn PaymentStore>) {
-    let ended = OrderNews::Happened(id(1), Command::End);
+    let ended = OrderNews::Happened(id(1), Command::End { expired: false });
     store.take_order_news(&envelope(1), ended, change(1)).await.unwrap();
     store.take_order_news(&envelope(2), placed(1), change(2)).await.unwrap();
     assert_eq!(store.find(Lookup::Order(id::<OrderId>(1))).await.unwrap(), None);
@@ -222,9 +228,9 @@ async fn keeps_refunds_within_what_was_captured(store: Arc<dyn PaymentStore>) {
     assert_eq!((payment.refunding_minor(), payment.refundable_minor()), (AMOUNT, 0));
     let refunds = payment.operations.iter().filter(|operation| operation.kind == OperationKind::Refund);
     let done = refunds
-        .map(|refund| RefundSeen {
+        .map(|refund| MoneySeen {
             reference: refund.id.to_string(),
-            provider_ref: "rfnd".to_owned(),
+            provider_ref: format!("rfnd_{}", refund.id),
             amount_minor: refund.amount_minor,
         })
         .collect();
@@ -234,6 +240,60 @@ async fn keeps_refunds_within_what_was_captured(store: Arc<dyn PaymentStore>) {
     assert_eq!((payment.refunded_minor, payment.refunding_minor()), (AMOUNT, 0));
     assert_eq!(verify(&*store, now()).await.unwrap(), Vec::<String>::new());
     assert_eq!(store.unbalanced().await.unwrap(), Vec::<String>::new());
+}
+
+async fn keeps_every_attempt_and_what_the_buyer_has_to_do(store: Arc<dyn PaymentStore>) {
+    store.take_order_news(&envelope(1), placed(1), change(1)).await.unwrap();
+    let declined = Snapshot { decline_retryable: true, ..seen(ProviderStatus::Declined, 0, Vec::new()) };
+    store.take_provider_event(told("evt_1", 1, declined), change(2)).await.unwrap();
+    let payment = the(&store, 1).await;
+    assert_eq!((payment.state, payment.operations[0].method_token.as_deref()), (PaymentState::RequiresMethod, None));
+    let method = PaymentMethod { provider: "toss".to_owned(), token: "second".to_owned() };
+    let given = OrderNews::Happened(id(1), Command::GiveMethod { method, provider_known: true });
+    store.take_order_news(&envelope(2), given, change(3)).await.unwrap();
+    let payment = the(&store, 1).await;
+    let second = payment.operations[1].clone();
+    assert_eq!((payment.provider.as_str(), second.method_token.as_deref()), ("toss", Some("second")));
+    let action = PaymentAction::Redirect { url: "https://bank.example/3ds".to_owned() };
+    let asked = Snapshot {
+        reference: second.reference.clone(),
+        provider_ref: "auth_2".to_owned(),
+        action: Some(action.clone()),
+        sequence: 7,
+        ..seen(ProviderStatus::RequiresAction, 0, Vec::new())
+    };
+    store.change(id(1), Command::Look(asked), change(4)).await.unwrap();
+    let payment = the(&store, 1).await;
+    assert_eq!(
+        (payment.state, payment.action, payment.provider_sequence),
+        (PaymentState::RequiresAction, Some(action), 7)
+    );
+    assert_eq!(verify(&*store, now()).await.unwrap(), Vec::<String>::new());
+}
+
+async fn keeps_captures_within_what_was_authorized(store: Arc<dyn PaymentStore>) {
+    store.take_order_news(&envelope(1), placed(1), change(1)).await.unwrap();
+    let authorized = told("evt_1", 1, seen(ProviderStatus::Authorized, 0, Vec::new()));
+    store.take_provider_event(authorized, change(2)).await.unwrap();
+    let orders = (1..=5_u128).map(|number| {
+        let store = Arc::clone(&store);
+        async move {
+            let key = IdempotencyKey { scope: "staff".to_owned(), key: number.to_string(), request_hash: [0; 32] };
+            let receipt = Receipt::new(key, |record: &PaymentRecord| {
+                chassis::http::answer(http::StatusCode::CREATED, &record.payment.version)
+            });
+            let command = Command::Capture { amount_minor: Some(AMOUNT / 3) };
+            store.instruct(id(1), command, change(100 + number), receipt).await
+        }
+    });
+    let outcomes = join_all(orders).await;
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Err(ChangeError::Refused(Refused::ExceedsAuthorized(0)))))
+        .count();
+    assert_eq!(refused, 2, "{outcomes:?}");
+    let payment = the(&store, 1).await;
+    assert_eq!((payment.capturing_minor(), payment.capturable_minor()), (AMOUNT, 0));
 }
 
 async fn lists_newest_first(store: Arc<dyn PaymentStore>) {

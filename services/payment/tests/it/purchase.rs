@@ -22,7 +22,7 @@ async fn a_confirmed_order_is_paid() {
 #[tokio::test]
 async fn a_declined_card_is_said_so() {
     let world = World::start().await;
-    for (token, reason) in [("tok_decline", "card_declined"), ("tok_insufficient_funds", "insufficient_funds")] {
+    for (token, reason) in [("tok_decline", "card_declined"), ("tok_fraud", "fraud")] {
         let order = world.place(token).await;
         let PaymentEvent::Declined(declined) = world.hear(&order, "payment.declined").await else { panic!() };
         assert_eq!(declined.reason, reason);

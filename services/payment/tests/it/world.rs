@@ -19,8 +19,8 @@ use contracts::{
     Currency, Envelope, Event as _, Locale, Money, Permission,
     event::EventId,
     order::{
-        OrderConfirmed, OrderEnded, OrderEvent, OrderId, OrderPlaced, OrderSnapshot, PaymentMethod, RefundId,
-        RefundRequested, Totals,
+        OrderConfirmed, OrderEnded, OrderEvent, OrderId, OrderPaymentMethodGiven, OrderPlaced, OrderSnapshot,
+        PaymentMethod, RefundId, RefundRequested, Totals,
     },
     payment::PaymentEvent,
 };
@@ -113,6 +113,8 @@ impl World {
             (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let (shop, provider) = (client(&shop_listener), client(&provider_listener));
         let own = shop_listener.local_addr().unwrap();
+        sandbox.listen = provider_listener.local_addr().unwrap();
+        config.public_url = Some(format!("http://{own}"));
         sandbox.webhook_url = Some(format!("http://{own}/v1/payment-providers/sandbox/webhooks"));
         config.providers.sandbox = Some(SandboxProviderConfig {
             url: format!("http://{}", provider_listener.local_addr().unwrap()),
@@ -139,7 +141,7 @@ impl World {
         let listener = Arc::new(Listener { heard, seen: Mutex::default() });
         let group: &'static [&'static str] = &[PaymentEvent::TOPIC];
         start_consumer(&env, Arc::clone(&bus), "test", group, ConsumerConfig::default(), listener);
-        let staff = auth.account_token(env.new_id(), &[Permission::OrdersRead]);
+        let staff = auth.account_token(env.new_id(), &[Permission::OrdersRead, Permission::RefundsWrite]);
         let stranger = auth.account_token(env.new_id(), &[]);
         Self { env, running, staff, stranger, shop, bus, provider, heard: receiver }
     }
@@ -185,6 +187,19 @@ impl World {
     pub(crate) async fn cancel(&self, order: &OrderSnapshot) {
         let ended = OrderEnded { order: order.clone(), reason: "changed my mind".to_owned(), restock: false };
         self.publish(self.env.new_id(), order.order_id, OrderEvent::Cancelled(ended)).await;
+    }
+
+    pub(crate) async fn expire(&self, order: &OrderSnapshot) {
+        let ended = OrderEnded { order: order.clone(), reason: "nobody paid".to_owned(), restock: false };
+        self.publish(self.env.new_id(), order.order_id, OrderEvent::Expired(ended)).await;
+    }
+
+    pub(crate) async fn give_method(&self, order: &OrderSnapshot, token: &str) {
+        let given = OrderPaymentMethodGiven {
+            order_id: order.order_id,
+            payment_method: PaymentMethod { provider: "sandbox".to_owned(), token: token.to_owned() },
+        };
+        self.publish(self.env.new_id(), order.order_id, OrderEvent::PaymentMethodGiven(given)).await;
     }
 
     pub(crate) async fn refund(&self, order: &OrderSnapshot, amount: i64) -> RefundId {
@@ -247,6 +262,15 @@ impl World {
         }
     }
 
+    /// Waits until something was said about the order so many times.
+    pub(crate) async fn hear_times(&self, order: &OrderSnapshot, wanted: &str, times: usize) {
+        let mut heard = self.heard.clone();
+        let found = heard.wait_for(|heard| heard.iter().filter(|event| is(event, order, wanted)).count() >= times);
+        if !matches!(tokio::time::timeout(PATIENCE, found).await, Ok(Ok(_))) {
+            panic!("{wanted} was not said {times} times; said: {:?}", self.said(order));
+        }
+    }
+
     /// What the provider itself holds for the payment of the order.
     pub(crate) async fn at_provider(&self, order: &OrderSnapshot) -> Vec<Value> {
         let payment = self.payment(order).await.unwrap();
@@ -256,6 +280,35 @@ impl World {
 
     pub(crate) async fn provider_get(&self, path: &str) -> Value {
         ask(&self.provider, Request::get(path), "sk_sandbox", Body::empty()).await.1
+    }
+
+    /// Asks the provider for something under a fresh key, as its console does.
+    pub(crate) async fn provider_post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let key: uuid::Uuid = self.env.new_id();
+        let request = Request::post(path).header("idempotency-key", key.to_string());
+        ask(&self.provider, request, "sk_sandbox", Body::from(body.to_string())).await
+    }
+
+    /// Lets the buyer choose on the provider's page at `url`; answers the path that the browser is sent to.
+    pub(crate) async fn choose(&self, url: &str, decision: &str) -> String {
+        let path = format!("/{}", url.splitn(4, '/').last().unwrap());
+        let page = self.provider.send(Request::get(&path).body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+        let html = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&html).contains("Approve"), "{html:?}");
+        let form = Request::post(&path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = form.body(Body::from(format!("decision={decision}"))).unwrap();
+        let response = self.provider.send(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let location = response.headers()[header::LOCATION].to_str().unwrap();
+        format!("/{}", location.splitn(4, '/').last().unwrap())
+    }
+
+    /// Sends a staff instruction.
+    pub(crate) async fn instruct(&self, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+        let request =
+            Request::post(path).header("idempotency-key", key).header(header::CONTENT_TYPE, "application/json");
+        ask(&self.shop, request, &self.staff, Body::from(body.to_string())).await
     }
 
     /// Orders faults: `("capture", "hang", 1)`.
@@ -309,9 +362,13 @@ fn is(event: &PaymentEvent, order: &OrderSnapshot, wanted: &str) -> bool {
 
 fn order_of(event: &PaymentEvent) -> OrderId {
     match event {
+        PaymentEvent::ActionRequired(event) => event.order_id,
+        PaymentEvent::MethodRequired(event) => event.order_id,
         PaymentEvent::Authorized(event) => event.order_id,
         PaymentEvent::Declined(event) => event.order_id,
         PaymentEvent::Captured(event) => event.order_id,
+        PaymentEvent::CaptureFailed(event) => event.order_id,
+        PaymentEvent::Reversed(event) => event.order_id,
         PaymentEvent::Voided(event) => event.order_id,
         PaymentEvent::Refunded(event) => event.order_id,
         PaymentEvent::RefundFailed(event) => event.order_id,

@@ -5,91 +5,16 @@ use std::str::FromStr;
 use chassis::StoreError;
 use contracts::{Currency, Money, order::OrderId, payment::PaymentId};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, params};
 
-use crate::{
-    payment::{
-        Operation, OperationKind, OperationState, OrderPhase, Payment, PaymentState,
-        ledger::{Account, LedgerEntry, Posting},
-    },
-    store::{ProviderEvent, Taken},
-};
-
-/// The checks are the last guard: no bug above can capture more than was authorized or give back more
-/// than was captured.
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE payments (
-        id TEXT PRIMARY KEY,
-        order_id TEXT NOT NULL UNIQUE,
-        currency TEXT NOT NULL,
-        amount_minor INTEGER NOT NULL,
-        captured_minor INTEGER NOT NULL,
-        capturing_minor INTEGER NOT NULL,
-        refunded_minor INTEGER NOT NULL,
-        refunding_minor INTEGER NOT NULL,
-        state TEXT NOT NULL,
-        order_phase TEXT NOT NULL,
-        provider TEXT NOT NULL,
-        method_token TEXT NOT NULL,
-        provider_ref TEXT,
-        provider_rank INTEGER NOT NULL,
-        pay_by INTEGER NOT NULL,
-        version INTEGER NOT NULL,
-        created_at INTEGER NOT NULL,
-        updated_at INTEGER NOT NULL,
-        CHECK (captured_minor >= 0 AND capturing_minor >= 0 AND refunded_minor >= 0 AND refunding_minor >= 0),
-        CHECK (captured_minor <= max(amount_minor, 0)),
-        CHECK (captured_minor + capturing_minor <= max(amount_minor, 0)),
-        CHECK (refunded_minor + refunding_minor <= captured_minor)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE operations (
-        payment_id TEXT NOT NULL REFERENCES payments (id),
-        id TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
-        state TEXT NOT NULL,
-        refund_id TEXT,
-        reason TEXT,
-        error_code TEXT,
-        provider_ref TEXT,
-        sends INTEGER NOT NULL,
-        inquiries INTEGER NOT NULL,
-        sent_at INTEGER,
-        created_at INTEGER NOT NULL,
-        updated_at INTEGER NOT NULL,
-        PRIMARY KEY (payment_id, id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX one_authorization_at_a_time ON operations (payment_id)
-        WHERE kind = 'authorize' AND state <> 'failed';
-    CREATE TABLE ledger_entries (
-        payment_id TEXT NOT NULL REFERENCES payments (id),
-        transaction_id TEXT NOT NULL,
-        account TEXT NOT NULL,
-        currency TEXT NOT NULL,
-        amount_minor INTEGER NOT NULL,
-        at INTEGER NOT NULL,
-        PRIMARY KEY (payment_id, transaction_id, account)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE provider_events (
-        provider TEXT NOT NULL,
-        event_id TEXT NOT NULL,
-        event_type TEXT NOT NULL,
-        payment_id TEXT,
-        body BLOB NOT NULL,
-        taken TEXT NOT NULL,
-        received_at INTEGER NOT NULL,
-        PRIMARY KEY (provider, event_id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE ended_orders (order_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-";
-
-pub(super) const AGE_OF_EVENTS: &str = "CREATE INDEX provider_events_by_age ON provider_events (received_at)";
+use crate::payment::{CaptureMethod, Operation, OperationKind, OperationState, OrderPhase, Payment, PaymentState};
 
 const PAYMENT: &str = "SELECT id, order_id, currency, amount_minor, captured_minor, refunded_minor, state, order_phase,
-    provider, method_token, provider_ref, provider_rank, pay_by, version, created_at, updated_at FROM payments";
+    provider, provider_ref, provider_rank, pay_by, version, created_at, updated_at, capture_method, provider_sequence,
+    action FROM payments";
 
 const OPERATIONS: &str = "SELECT id, kind, amount_minor, state, refund_id, reason, error_code, provider_ref, sends,
-    inquiries, sent_at, created_at, updated_at FROM operations WHERE payment_id = ?1 ORDER BY created_at, id";
+    inquiries, sent_at, created_at, updated_at, provider, reference, method_token FROM operations WHERE payment_id = ?1 ORDER BY created_at, id";
 
 pub(super) fn has_payment_or_ended(transaction: &Connection, order: OrderId) -> Result<bool, StoreError> {
     Ok(transaction
@@ -112,9 +37,9 @@ pub(super) fn insert(transaction: &Connection, payment: &Payment) -> Result<(), 
     transaction
         .prepare_cached(
             "INSERT INTO payments (id, order_id, currency, amount_minor, captured_minor, capturing_minor,
-                 refunded_minor, refunding_minor, state, order_phase, provider, method_token, provider_ref,
-                 provider_rank, pay_by, version, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, 0, 0, 0, 0, ?5, ?6, ?7, ?8, NULL, 0, ?9, ?10, ?11, ?11)",
+                 refunded_minor, refunding_minor, state, order_phase, provider, provider_ref, provider_rank, pay_by,
+                 version, created_at, updated_at, capture_method)
+             VALUES (?1, ?2, ?3, ?4, 0, 0, 0, 0, ?5, ?6, ?7, NULL, 0, ?8, ?9, ?10, ?10, ?11)",
         )?
         .execute((
             &id,
@@ -124,10 +49,10 @@ pub(super) fn insert(transaction: &Connection, payment: &Payment) -> Result<(), 
             payment.state.as_str(),
             payment.order_phase.as_str(),
             &payment.provider,
-            &payment.method_token,
             payment.pay_by.as_microsecond(),
             payment.version.cast_signed(),
             payment.created_at.as_microsecond(),
+            payment.capture_method.as_str(),
         ))?;
     for operation in &payment.operations {
         insert_operation(transaction, &id, operation)?;
@@ -151,7 +76,8 @@ pub(super) fn update(transaction: &Connection, before: &Payment, payment: &Payme
     let updated = transaction
         .prepare_cached(
             "UPDATE payments SET captured_minor = ?2, capturing_minor = ?3, refunded_minor = ?4, refunding_minor = ?5,
-                 state = ?6, order_phase = ?7, provider_ref = ?8, provider_rank = ?9, version = ?10, updated_at = ?11
+                 state = ?6, order_phase = ?7, provider_ref = ?8, provider_rank = ?9, version = ?10, updated_at = ?11,
+                 provider = ?13, provider_sequence = ?14, action = ?15
              WHERE id = ?1 AND version = ?12",
         )?
         .execute((
@@ -167,6 +93,9 @@ pub(super) fn update(transaction: &Connection, before: &Payment, payment: &Payme
             payment.version.cast_signed(),
             payment.updated_at.as_microsecond(),
             before.version.cast_signed(),
+            &payment.provider,
+            payment.provider_sequence.cast_signed(),
+            payment.action.as_ref().map(serde_json::to_string).transpose()?,
         ))?;
     if updated == 1 { Ok(()) } else { Err(StoreError::Unavailable(format!("{id} was changed by another writer"))) }
 }
@@ -175,10 +104,10 @@ fn insert_operation(transaction: &Connection, payment: &str, operation: &Operati
     transaction
         .prepare_cached(
             "INSERT INTO operations (payment_id, id, kind, amount_minor, state, refund_id, reason, error_code,
-                 provider_ref, sends, inquiries, sent_at, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 provider_ref, sends, inquiries, sent_at, created_at, updated_at, provider, reference, method_token)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
-        .execute((
+        .execute(params![
             payment,
             operation.id.to_string(),
             operation.kind.as_str(),
@@ -193,7 +122,10 @@ fn insert_operation(transaction: &Connection, payment: &str, operation: &Operati
             operation.sent_at.map(Timestamp::as_microsecond),
             operation.created_at.as_microsecond(),
             operation.updated_at.as_microsecond(),
-        ))?;
+            &operation.provider,
+            &operation.reference,
+            &operation.method_token,
+        ])?;
     Ok(())
 }
 
@@ -201,7 +133,7 @@ fn update_operation(transaction: &Connection, payment: &str, operation: &Operati
     transaction
         .prepare_cached(
             "UPDATE operations SET state = ?3, error_code = ?4, provider_ref = ?5, sends = ?6, inquiries = ?7,
-                 sent_at = ?8, updated_at = ?9
+                 sent_at = ?8, updated_at = ?9, method_token = ?10
              WHERE payment_id = ?1 AND id = ?2",
         )?
         .execute((
@@ -214,6 +146,7 @@ fn update_operation(transaction: &Connection, payment: &str, operation: &Operati
             operation.inquiries,
             operation.sent_at.map(Timestamp::as_microsecond),
             operation.updated_at.as_microsecond(),
+            &operation.method_token,
         ))?;
     Ok(())
 }
@@ -272,6 +205,7 @@ pub(super) fn ids_after(
 
 fn payment(row: &Row<'_>) -> Result<Payment, StoreError> {
     let currency: Currency = parsed(row, 2)?;
+    let action: Option<String> = row.get(17)?;
     Ok(Payment {
         id: parsed(row, 0)?,
         order_id: parsed(row, 1)?,
@@ -281,13 +215,15 @@ fn payment(row: &Row<'_>) -> Result<Payment, StoreError> {
         state: named(row, 6, PaymentState::find)?,
         order_phase: named(row, 7, OrderPhase::find)?,
         provider: row.get(8)?,
-        method_token: row.get(9)?,
-        provider_ref: row.get(10)?,
-        provider_rank: row.get(11)?,
-        pay_by: instant(row.get(12)?)?,
-        version: row.get::<_, i64>(13)?.cast_unsigned(),
-        created_at: instant(row.get(14)?)?,
-        updated_at: instant(row.get(15)?)?,
+        provider_ref: row.get(9)?,
+        provider_rank: row.get(10)?,
+        pay_by: instant(row.get(11)?)?,
+        version: row.get::<_, i64>(12)?.cast_unsigned(),
+        created_at: instant(row.get(13)?)?,
+        updated_at: instant(row.get(14)?)?,
+        capture_method: named(row, 15, CaptureMethod::find)?,
+        provider_sequence: row.get::<_, i64>(16)?.cast_unsigned(),
+        action: action.as_deref().map(serde_json::from_str).transpose()?,
         operations: Vec::new(),
     })
 }
@@ -308,52 +244,10 @@ fn operation(row: &Row<'_>) -> Result<Operation, StoreError> {
         sent_at: row.get::<_, Option<i64>>(10)?.map(instant).transpose()?,
         created_at: instant(row.get(11)?)?,
         updated_at: instant(row.get(12)?)?,
+        provider: row.get(13)?,
+        reference: row.get(14)?,
+        method_token: row.get(15)?,
     })
-}
-
-pub(super) fn post(
-    transaction: &Connection,
-    payment: &Payment,
-    posting: &Posting,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let [(first, first_amount), (second, second_amount)] = posting.entries();
-    transaction
-        .prepare_cached(
-            "INSERT INTO ledger_entries (payment_id, transaction_id, account, currency, amount_minor, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6), (?1, ?2, ?7, ?4, ?8, ?6)",
-        )?
-        .execute((
-            payment.id.to_string(),
-            posting.id.to_string(),
-            first.as_str(),
-            payment.amount.currency.code(),
-            first_amount,
-            now.as_microsecond(),
-            second.as_str(),
-            second_amount,
-        ))?;
-    Ok(())
-}
-
-pub(super) fn ledger(connection: &Connection, payment: PaymentId) -> Result<Vec<LedgerEntry>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT transaction_id, account, currency, amount_minor, at FROM ledger_entries
-         WHERE payment_id = ?1 ORDER BY at, transaction_id, amount_minor DESC",
-    )?;
-    let mut rows = statement.query([payment.to_string()])?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        let currency: Currency = parsed(row, 2)?;
-        entries.push(LedgerEntry {
-            transaction_id: parsed(row, 0)?,
-            payment_id: payment,
-            account: named(row, 1, Account::find)?,
-            amount: Money::new(row.get(3)?, currency),
-            at: instant(row.get(4)?)?,
-        });
-    }
-    Ok(entries)
 }
 
 pub(super) fn last_change(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
@@ -366,65 +260,7 @@ pub(super) fn last_change(connection: &Connection) -> Result<Option<Timestamp>, 
     last.map(instant).transpose()
 }
 
-pub(super) fn unbalanced(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT transaction_id FROM ledger_entries GROUP BY transaction_id
-         HAVING sum(amount_minor) <> 0 OR count(DISTINCT currency) <> 1 OR count(DISTINCT payment_id) <> 1",
-    )?;
-    let ids = statement.query_map([], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
-}
-
-/// False if the event was stored before.
-pub(super) fn insert_provider_event(
-    transaction: &Connection,
-    event: &ProviderEvent,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let inserted = transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO provider_events (provider, event_id, event_type, payment_id, body, taken, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'unmatched', ?6)",
-        )?
-        .execute((
-            &event.provider,
-            &event.event_id,
-            &event.event_type,
-            event.about.as_ref().map(|(id, _)| id.to_string()),
-            &event.body,
-            now.as_microsecond(),
-        ))?;
-    Ok(inserted == 1)
-}
-
-pub(super) fn forget_provider_events(
-    transaction: &Connection,
-    before: Timestamp,
-    limit: u32,
-) -> Result<usize, StoreError> {
-    Ok(transaction
-        .prepare_cached(
-            "DELETE FROM provider_events WHERE (provider, event_id) IN (
-                 SELECT provider, event_id FROM provider_events WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
-        )?
-        .execute((before.as_microsecond(), limit))?)
-}
-
-pub(super) fn mark_provider_event(
-    transaction: &Connection,
-    provider: &str,
-    event_id: &str,
-    taken: Taken,
-) -> Result<(), StoreError> {
-    if taken != Taken::Unmatched {
-        transaction
-            .prepare_cached("UPDATE provider_events SET taken = ?3 WHERE provider = ?1 AND event_id = ?2")?
-            .execute((provider, event_id, taken.as_str()))?;
-    }
-    Ok(())
-}
-
-fn parsed<T: FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
     parse(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
@@ -432,11 +268,11 @@ fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, StoreError
     text.parse().map_err(|error| StoreError::corrupt("payment store", error))
 }
 
-fn named<T>(row: &Row<'_>, column: usize, find: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+pub(super) fn named<T>(row: &Row<'_>, column: usize, find: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
     let name = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
     find(name).ok_or_else(|| StoreError::corrupt("payment store", format!("unknown name {name}")))
 }
 
-fn instant(micros: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn instant(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|error| StoreError::corrupt("payment store", error))
 }
