@@ -179,6 +179,7 @@ pub fn keep(transaction: &Connection, record: &Record) -> Result<(), StoreError>
             expires_at.as_microsecond(),
             at.as_microsecond(),
         ))?;
+    crate::fail_point!("idempotency.kept");
     if kept == 1 { Ok(()) } else { Err(StoreError::Unavailable("the idempotency key was used meanwhile".to_owned())) }
 }
 
@@ -250,6 +251,7 @@ impl Idempotency {
         let (wanted, now) = (key.clone(), self.env.now());
         match self.database.read(move |connection| find(connection, &wanted, now)).await? {
             None => {
+                crate::fail_point!("idempotency.begun");
                 attempt::begun(self, key, &guard);
                 Ok(Begun::Fresh(guard))
             }

@@ -3,11 +3,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
+/// A point at which a test may end the process; nothing without the feature `failpoints`.
+#[cfg(not(feature = "failpoints"))]
+#[macro_export]
+macro_rules! fail_point {
+    ($($part:expr),+ $(,)?) => {};
+}
+
 pub mod access;
 pub mod bus;
 pub mod config;
 pub mod datadir;
 pub mod env;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 pub mod forget;
 pub mod http;
 pub mod idempotency;

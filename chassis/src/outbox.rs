@@ -248,12 +248,15 @@ impl Relay {
                 });
             }
         }
+        crate::fail_point!(self.service, "relay.before");
         if !records.is_empty() {
             self.bus.publish(records).await.map_err(|error| error.to_string())?;
         }
         if !jobs.is_empty() {
+            crate::fail_point!(self.service, "relay.between");
             self.queue.push(jobs).await.map_err(|error| error.to_string())?;
         }
+        crate::fail_point!(self.service, "relay.after");
         Ok(Some(last))
     }
 
@@ -262,14 +265,17 @@ impl Relay {
         self.bus.sync().await.map_err(|error| error.to_string())?;
         self.queue.sync().await.map_err(|error| error.to_string())?;
         let too_old = now.as_microsecond() - i64::try_from(INBOX_KEPT.as_micros()).unwrap_or(i64::MAX);
-        self.database
+        crate::fail_point!(self.service, "sweep.before");
+        let swept = self
+            .database
             .write(move |transaction| {
                 transaction.prepare_cached("DELETE FROM outbox WHERE seq <= ?1")?.execute([published])?;
                 transaction.prepare_cached("DELETE FROM inbox WHERE received_at < ?1")?.execute([too_old])?;
                 Ok(())
             })
-            .await
-            .map_err(|error: StoreError| error.to_string())
+            .await;
+        crate::fail_point!(self.service, "sweep.after");
+        swept.map_err(|error: StoreError| error.to_string())
     }
 }
 

@@ -426,7 +426,11 @@ impl Writer {
         if sync && self.unsynced.load(Ordering::Acquire) {
             outcome = outcome.and_then(|()| touch(connection));
         }
-        outcome = outcome.and_then(|()| commit(connection));
+        if outcome.is_ok() {
+            crate::fail_point!(self.database, "commit.before");
+            outcome = commit(connection);
+            crate::fail_point!(self.database, "commit.after");
+        }
         if !sync {
             self.unsynced.store(true, Ordering::Release);
         } else if outcome.is_ok() {

@@ -63,7 +63,9 @@ impl TakeWebhook {
             about,
         };
         let change = Change::new(now, Ids::new(self.env.new_id()), self.policy);
+        chassis::fail_point!("payment.webhook.before");
         let taken = self.store.take_provider_event(event, change).await?;
+        chassis::fail_point!("payment.webhook.after");
         metrics::counter!("payment_webhooks_total", "taken" => taken.as_str()).increment(1);
         Ok(taken)
     }

@@ -115,7 +115,9 @@ impl Attempts {
             return None;
         }
         let started = Instant::now();
+        crate::fail_point!(self.group, "consume", self.topic, "before");
         let result = AssertUnwindSafe(self.consumer.consume(envelope)).catch_unwind().await;
+        crate::fail_point!(self.group, "consume", self.topic, "after");
         self.meters.seconds.record(started.elapsed().as_secs_f64());
         Some(result.unwrap_or_else(|panic| Err(ConsumeError::Retry(panic_message(&*panic)))))
     }

@@ -130,6 +130,7 @@ impl Offsets {
         if unsaved.is_empty() {
             return Ok(());
         }
+        crate::fail_point!("bus.offsets.before");
         let written: Vec<(String, String, u64)> = self
             .database
             .write_unsynced(move |transaction| {
@@ -139,6 +140,7 @@ impl Offsets {
                 Ok::<_, StoreError>(unsaved)
             })
             .await?;
+        crate::fail_point!("bus.offsets.after");
         let mut groups = self.lock();
         for (group, topic, position) in written {
             let known = groups.get_mut(&group).and_then(|topics| topics.get_mut(&topic));

@@ -132,7 +132,10 @@ impl Journal {
             (board.take_batch(now), std::mem::take(&mut board.answers))
         };
         let (finished, refills) = (batch.finished.clone(), batch.refills.clone());
-        match self.database.write_unsynced(move |transaction| batch.write(transaction)).await {
+        crate::fail_point!("queue.journal.before");
+        let written = self.database.write_unsynced(move |transaction| batch.write(transaction)).await;
+        crate::fail_point!("queue.journal.after");
+        match written {
             Ok(written) => {
                 let added = self.board().apply(written);
                 for (sender, added) in answers.into_iter().zip(added) {

@@ -107,7 +107,9 @@ impl Work {
         let cause = stored.job.traceparent.as_deref().and_then(TraceContext::parse);
         let trace = cause.map_or_else(|| TraceContext::root(&self.env), |cause| cause.child(&self.env));
         let work = AssertUnwindSafe(self.worker.work(&stored.job, attempt)).catch_unwind();
+        crate::fail_point!(self.queue, "work.before");
         let result = trace::scope(trace, work).await;
+        crate::fail_point!(self.queue, "work.after");
         let result =
             result.unwrap_or_else(|panic| Err(WorkError::Retry { reason: panic_message(&*panic), after: None }));
         let (job, queue) = (stored.job.id, self.queue);

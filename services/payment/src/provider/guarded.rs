@@ -73,9 +73,11 @@ impl Guarded {
             return Outcome::Unreachable("the provider is given a rest after many failures".to_owned());
         }
         let started = Instant::now();
+        chassis::fail_point!("payment.provider", call.kind.as_str(), "before");
         let outcome = tokio::time::timeout(self.timeout, make(&*self.provider, call))
             .await
             .unwrap_or_else(|_| Outcome::Unknown(format!("no answer within {:?}", self.timeout)));
+        chassis::fail_point!("payment.provider", call.kind.as_str(), "after");
         let name = match &outcome {
             Outcome::Approved(_) => "approved",
             Outcome::Declined { .. } => "declined",
@@ -113,9 +115,11 @@ impl Provider for Guarded {
         if !self.admits() {
             return Err(QueryError("the provider is given a rest after many failures".to_owned()));
         }
+        chassis::fail_point!("payment.provider.query.before");
         let answer = tokio::time::timeout(self.timeout, self.provider.query(call))
             .await
             .unwrap_or_else(|_| Err(QueryError(format!("no answer within {:?}", self.timeout))));
+        chassis::fail_point!("payment.provider.query.after");
         self.note(answer.is_ok());
         answer
     }
