@@ -114,8 +114,10 @@ async fn reads_p99(address: SocketAddr, paths: &[String], effort: Effort) -> Res
 async fn orders_p99(scene: &Scene, effort: Effort) -> Result<f64> {
     let (no_carts, warm_up, measure) = (Vec::new(), effort.warm_up / 2, effort.measure / 2);
     let address = scene.shop.address;
-    let mut checkouts = orders::checkouts(address, &scene.variants, CLIENTS, no_carts, warm_up, measure).await?;
-    Ok(checkouts.confirmed.percentile_ms(99.0))
+    let until = orders::Until::Confirmed;
+    let mut checkouts =
+        orders::checkouts(address, &scene.variants, CLIENTS, no_carts, (warm_up, measure), until).await?;
+    Ok(checkouts.ended.percentile_ms(99.0))
 }
 
 /// Pages in every order, of everything and of every category that fills a page in the small shop as well.

@@ -16,16 +16,21 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod bare;
 mod disk;
+mod events;
 mod growth;
 mod http1;
 mod list;
 mod load;
 mod machine;
+mod mixed;
 mod orders;
+mod raw;
 mod report;
+mod saga;
 mod shop;
 mod size;
 mod slow_disk;
+mod soak;
 
 use report::Report;
 
@@ -36,6 +41,12 @@ enum Section {
     List,
     /// Orders placed to confirmed, against the syncs of the disk.
     Orders,
+    /// Orders placed, confirmed and captured.
+    Saga,
+    /// Pages, carts, orders, cancellations and refunds at once.
+    Mixed,
+    /// Events of orders appended, made into orders again, and relayed, against SQLite itself.
+    Events,
     /// Memory when idle, time to start.
     Size,
     /// Latencies with many products, against few.
@@ -47,7 +58,7 @@ enum Section {
 #[command(name = "bench", args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
-    hidden: Option<Hidden>,
+    command: Option<Command>,
     /// The jangteo program, built for release
     #[arg(long, value_name = "FILE", default_value = "target/release/jangteo")]
     bin: PathBuf,
@@ -76,7 +87,9 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Command {
+    /// Customers buy while the shop is killed again and again; nothing may be missing in the end
+    Soak(soak::SoakArguments),
     /// Serves one answer for ever; the bench starts this itself.
     #[command(hide = true)]
     BareServer {
@@ -97,6 +110,8 @@ struct Effort {
     rounds: usize,
     products: usize,
     products_large: usize,
+    /// Orders that live and end in `events`.
+    lives: usize,
     idle: Duration,
 }
 
@@ -109,6 +124,7 @@ impl Effort {
                 rounds: 1,
                 products: 100,
                 products_large: products_large.unwrap_or(2_000),
+                lives: 5_120,
                 idle: Duration::from_secs(1),
             }
         } else {
@@ -118,6 +134,7 @@ impl Effort {
                 rounds: 3,
                 products: 500,
                 products_large: products_large.unwrap_or(100_000),
+                lives: 51_200,
                 idle: Duration::from_secs(5),
             }
         }
@@ -126,14 +143,17 @@ impl Effort {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Hidden::BareServer { listen, body, headers }) = &arguments.hidden {
+    if let Some(Command::BareServer { listen, body, headers }) = &arguments.command {
         return bare::serve(*listen, body, headers);
     }
     if let Some(syncs_per_second) = arguments.slow_disk {
         slow_disk::enter(syncs_per_second, &arguments.dir)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(&arguments))
+    match &arguments.command {
+        Some(Command::Soak(arguments)) => runtime.block_on(soak::run(arguments)),
+        Some(Command::BareServer { .. }) | None => runtime.block_on(run(&arguments)),
+    }
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
@@ -146,7 +166,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(machine::facts(), arguments.quick);
     println!("{}", report.machine());
 
-    if wanted(Section::List) || wanted(Section::Orders) || wanted(Section::Size) {
+    if [Section::List, Section::Orders, Section::Saga, Section::Mixed, Section::Size].into_iter().any(wanted) {
         let folder = tempfile::tempdir_in(&arguments.dir)?;
         let (mut shop, first_start) = shop::Shop::start(&arguments.bin, folder.path(), effort.products).await?;
         if wanted(Section::Size) {
@@ -155,11 +175,22 @@ async fn run(arguments: &Arguments) -> Result<()> {
         if wanted(Section::List) {
             list::measure(&shop, effort, &mut report).await?;
         }
-        if wanted(Section::Orders) {
+        if wanted(Section::Orders) || wanted(Section::Saga) {
             disk::measure(&arguments.dir, effort, &mut report)?;
+        }
+        if wanted(Section::Orders) {
             orders::measure(&shop, effort, &mut report).await?;
         }
+        if wanted(Section::Saga) {
+            saga::measure(&shop, effort, &mut report).await?;
+        }
+        if wanted(Section::Mixed) {
+            mixed::measure(&shop, effort, &mut report).await?;
+        }
         shop.stop().await?;
+    }
+    if wanted(Section::Events) {
+        events::measure(&arguments.dir, effort, &mut report).await?;
     }
     if wanted(Section::Growth) {
         growth::measure(&arguments.bin, &arguments.dir, effort, &mut report).await?;

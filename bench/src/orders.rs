@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// After this an order is taken for lost, and the bench fails.
-const CONFIRMED_MAX: Duration = Duration::from_secs(30);
-const JSON: (&str, &str) = ("content-type", "application/json");
+const ENDED_MAX: Duration = Duration::from_secs(30);
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Clients of the level that is judged.
 const JUDGED: usize = 256;
@@ -31,10 +31,10 @@ const JUDGED: usize = 256;
 pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) -> Result<()> {
     let syncs = report.value(disk::SYNCS).context("the disk was not measured")?;
     let variants = variants(shop.address).await?;
-    let (warm_up, run) = (effort.warm_up, effort.measure);
+    let window @ (warm_up, run) = (effort.warm_up, effort.measure);
     let mut per_second = 0.0;
     for clients in [1, 16, 64, JUDGED] {
-        let outcome = checkouts(shop.address, &variants, clients, Vec::new(), warm_up, run).await?;
+        let outcome = checkouts(shop.address, &variants, clients, Vec::new(), window, Until::Confirmed).await?;
         per_second = outcome.per_second;
         add(report, &format!("whole checkouts, {clients} clients"), outcome, syncs, None);
     }
@@ -42,7 +42,7 @@ pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) ->
     let carts = (per_second * 2.0 * (warm_up + run).as_secs_f64()) as usize;
     let carts = prepare_carts(shop.address, &variants, JUDGED, carts.div_ceil(JUDGED)).await?;
     let before = shop.metrics().await?;
-    let outcome = checkouts(shop.address, &variants, JUDGED, carts, warm_up, run).await?;
+    let outcome = checkouts(shop.address, &variants, JUDGED, carts, window, Until::Confirmed).await?;
     let sharing = Sharing::between(&before, &shop.metrics().await?, outcome.bought);
     let target = Some(Target::RatioAtLeast(2.0));
     add(report, &format!("orders placed to confirmed, {JUDGED} clients"), outcome, syncs, target);
@@ -75,8 +75,8 @@ impl Sharing {
 
 fn add(report: &mut Report, name: &str, mut outcome: Checkouts, syncs: f64, target: Option<Target>) {
     let figure = Figure::new(name, outcome.per_second, "/s")
-        .p50(outcome.confirmed.percentile_ms(50.0))
-        .p99(outcome.confirmed.percentile_ms(99.0))
+        .p50(outcome.ended.percentile_ms(50.0))
+        .p99(outcome.ended.percentile_ms(99.0))
         .against(disk::SYNCS, syncs);
     report.add(match target {
         Some(target) => figure.target(target),
@@ -97,18 +97,37 @@ pub(crate) struct Checkouts {
     bought: usize,
     /// From placing to the answer 201.
     pub(crate) placed: Latencies,
-    /// From placing to confirmed, as the client sees it.
-    pub(crate) confirmed: Latencies,
+    /// From placing to what was waited for, as the client sees it.
+    pub(crate) ended: Latencies,
+}
+
+/// What a buyer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Payment is certain.
+    Confirmed,
+    /// The money was taken.
+    Captured,
+}
+
+impl Until {
+    /// What the order says then.
+    fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Confirmed => b"\"status\":\"confirmed\"",
+            Self::Captured => b"\"payment_status\":\"paid\"",
+        }
+    }
 }
 
 /// A guest's cart.
 pub(crate) struct Cart {
-    id: String,
-    token: String,
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
 /// Carts per client, to be ordered later.
-async fn prepare_carts(
+pub(crate) async fn prepare_carts(
     address: SocketAddr,
     variants: &Rc<[String]>,
     clients: usize,
@@ -137,19 +156,20 @@ pub(crate) async fn checkouts(
     variants: &Rc<[String]>,
     clients: usize,
     carts: Vec<Vec<Cart>>,
-    warm_up: Duration,
-    measure: Duration,
+    (warm_up, measure): (Duration, Duration),
+    until: Until,
 ) -> Result<Checkouts> {
     let shared = Rc::new(Shared {
         variants: Rc::clone(variants),
         carts: RefCell::new(carts),
         window: Window::new(warm_up, measure),
+        until,
         // Another shop, another level, another bench: no key is ever used twice.
         salt: std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos(),
         usual: Cell::new(Duration::from_millis(5)),
         bought: Cell::new(0),
         placed: RefCell::default(),
-        confirmed: RefCell::default(),
+        ended: RefCell::default(),
     });
     load::run_clients(clients, |number| {
         let shared = Rc::clone(&shared);
@@ -164,24 +184,25 @@ pub(crate) async fn checkouts(
         }
     })
     .await?;
-    let (placed, confirmed) = (shared.placed.take(), shared.confirmed.take());
-    if confirmed.len() == 0 {
-        bail!("no order was confirmed in {measure:?} with {clients} clients");
+    let (placed, ended) = (shared.placed.take(), shared.ended.take());
+    if ended.len() == 0 {
+        bail!("no order was {until:?} in {measure:?} with {clients} clients");
     }
-    let per_second = confirmed.len() as f64 / shared.window.seconds();
-    Ok(Checkouts { per_second, bought: shared.bought.get(), placed, confirmed })
+    let per_second = ended.len() as f64 / shared.window.seconds();
+    Ok(Checkouts { per_second, bought: shared.bought.get(), placed, ended })
 }
 
 struct Shared {
     variants: Rc<[String]>,
     carts: RefCell<Vec<Vec<Cart>>>,
     window: Window,
+    until: Until,
     salt: u128,
     /// What an order usually takes, so that clients ask about when it should be done and not all the time.
     usual: Cell<Duration>,
     bought: Cell<usize>,
     placed: RefCell<Latencies>,
-    confirmed: RefCell<Latencies>,
+    ended: RefCell<Latencies>,
 }
 
 struct Shopper<'a> {
@@ -212,26 +233,20 @@ impl Shopper<'_> {
             _ => return Err(unexpected("POST /v1/orders", &answer)),
         }
         let path = format!("/v1/orders/{}", member(&answer.body, "\"id\":\"")?);
-        self.until_confirmed(connection, &path, &token, started).await?;
-        let confirmed = Instant::now();
+        self.until_ended(connection, &path, &token, started).await?;
+        let ended = Instant::now();
         let usual = self.shared.usual.get();
-        self.shared.usual.set(usual.mul_f64(0.9) + (confirmed - started).mul_f64(0.1));
+        self.shared.usual.set(usual.mul_f64(0.9) + (ended - started).mul_f64(0.1));
         self.shared.bought.set(self.shared.bought.get() + 1);
-        if self.shared.window.counts(confirmed) {
+        if self.shared.window.counts(ended) {
             self.shared.placed.borrow_mut().note(placed - started);
-            self.shared.confirmed.borrow_mut().note(confirmed - started);
+            self.shared.ended.borrow_mut().note(ended - started);
         }
         Ok(())
     }
 
     /// Asks first when the order should nearly be done, then often.
-    async fn until_confirmed(
-        &self,
-        connection: &mut Connection,
-        path: &str,
-        token: &str,
-        started: Instant,
-    ) -> Result<()> {
+    async fn until_ended(&self, connection: &mut Connection, path: &str, token: &str, started: Instant) -> Result<()> {
         let usual = self.shared.usual.get();
         let mut ask_at = started + usual.mul_f64(0.8);
         loop {
@@ -241,18 +256,23 @@ impl Shopper<'_> {
             if answer.status != StatusCode::OK || says("rejected") || says("expired") || says("cancelled") {
                 return Err(unexpected(path, &answer));
             }
-            if says("confirmed") {
+            if contains(&answer.body, self.shared.until.mark()) {
                 return Ok(());
             }
-            if started.elapsed() > CONFIRMED_MAX {
-                bail!("an order was not confirmed within {CONFIRMED_MAX:?}");
+            if started.elapsed() > ENDED_MAX {
+                bail!("an order was not {:?} within {ENDED_MAX:?}", self.shared.until);
             }
             ask_at = Instant::now() + usual.mul_f64(0.1).max(Duration::from_millis(1));
         }
     }
 }
 
-async fn make_cart(connection: &mut Connection, variants: &[String], number: usize, turn: usize) -> Result<Cart> {
+pub(crate) async fn make_cart(
+    connection: &mut Connection,
+    variants: &[String],
+    number: usize,
+    turn: usize,
+) -> Result<Cart> {
     // A different variant each time, spread over the catalogue (Knuth's multiplicative hash).
     let mixed = (number * 1_000_003 + turn).wrapping_mul(2_654_435_761);
     let variant = &variants[mixed % variants.len()];

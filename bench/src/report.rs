@@ -16,6 +16,8 @@ pub(crate) enum Target {
     /// The ratio to its limit.
     RatioAtMost(f64),
     /// The figure itself.
+    AtLeast(f64),
+    /// The figure itself.
     AtMost(f64),
 }
 
@@ -75,6 +77,7 @@ impl Figure {
         let met = match target {
             Target::RatioAtLeast(bound) => self.ratio.is_some_and(|ratio| ratio >= bound),
             Target::RatioAtMost(bound) => self.ratio.is_some_and(|ratio| ratio <= bound),
+            Target::AtLeast(bound) => self.value >= bound,
             Target::AtMost(bound) => self.value <= bound,
         };
         Self { target: Some(target), met: Some(met), ..self }
@@ -94,6 +97,7 @@ impl Figure {
                 .map(|target| match target {
                     Target::RatioAtLeast(bound) => format!("ratio >= {bound}"),
                     Target::RatioAtMost(bound) => format!("ratio <= {bound}"),
+                    Target::AtLeast(bound) => format!(">= {bound}"),
                     Target::AtMost(bound) => format!("<= {bound}"),
                 })
                 .unwrap_or_default(),
@@ -196,6 +200,7 @@ mod tests {
         assert_eq!(orders.clone().target(Target::RatioAtMost(2.0)).met, Some(true));
         assert_eq!(orders.ratio(2.1).target(Target::RatioAtLeast(2.0)).met, Some(true));
         assert_eq!(Figure::new("memory", 80.0, "MB").target(Target::AtMost(80.0)).met, Some(true));
+        assert_eq!(Figure::new("rate", 80.0, "/s").target(Target::AtLeast(80.5)).met, Some(false));
         assert_eq!(Figure::new("nothing", 1.0, "/s").target(Target::RatioAtLeast(0.0)).met, Some(false));
     }
 

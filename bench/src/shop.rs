@@ -42,6 +42,16 @@ pub(crate) struct Shop {
     internal: SocketAddr,
 }
 
+/// How a shop is started that is not as any other.
+pub(crate) struct Way<'a> {
+    /// Demo goods in a new shop.
+    pub(crate) products: usize,
+    /// Where it is; the same after a restart.
+    pub(crate) address: SocketAddr,
+    /// More settings.
+    pub(crate) settings: &'a str,
+}
+
 impl Drop for Shop {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -53,9 +63,14 @@ impl Shop {
     /// Starts a shop in `folder`, seeded with the demo goods if the folder is new; answers how long it took until
     /// it answered.
     pub(crate) async fn start(bin: &Path, folder: &Path, products: usize) -> Result<(Self, Duration)> {
-        let (address, internal) = (free_address()?, free_address()?);
+        Self::start_as(bin, folder, &Way { products, address: free_address()?, settings: "" }).await
+    }
+
+    /// The same in another way.
+    pub(crate) async fn start_as(bin: &Path, folder: &Path, way: &Way<'_>) -> Result<(Self, Duration)> {
+        let (products, address, internal) = (way.products, way.address, free_address()?);
         let settings = folder.join("bench.toml");
-        std::fs::write(&settings, SETTINGS.replace("INTERNAL", &internal.to_string()))?;
+        std::fs::write(&settings, SETTINGS.replace("INTERNAL", &internal.to_string()) + way.settings)?;
         let log = File::options().create(true).append(true).open(folder.join("shop.log"))?;
         let mut command = Command::new(bin);
         command.arg("--config").arg(&settings).arg("--data-dir").arg(folder.join("data"));
@@ -92,6 +107,32 @@ impl Shop {
                 return Err(self.failure("did not stop when asked"));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// E-mail address and password of the first account, as the banner of the first start told them.
+    pub(crate) async fn admin(&self) -> Result<(String, String)> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let log = std::fs::read_to_string(self.folder.join("shop.log"))?;
+            if let Some((before, after)) = log.lines().find_map(|line| line.split_once("password")) {
+                let email = before.split_whitespace().find(|word| word.contains('@'));
+                let password = after.trim_start_matches(':').split_whitespace().next();
+                if let (Some(email), Some(password)) = (email, password) {
+                    return Ok((email.to_owned(), password.to_owned()));
+                }
+            }
+            if Instant::now() > deadline {
+                bail!("the shop does not say who its administrator is: {log}");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

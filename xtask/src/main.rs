@@ -38,6 +38,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Customers buy while the shop is killed every few seconds; at the end nothing may be missing.
+    Soak {
+        /// Passed on, such as `--minutes 10`; see `cargo xtask soak --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Writes openapi/jangteo.json from the code.
     Openapi {
         /// Fail if the file is not current instead of writing it.
@@ -57,6 +63,7 @@ fn main() -> Result<()> {
         Command::Test { quick } => checks::test(quick),
         Command::Lint => checks::lint(),
         Command::Bench { arguments } => bench::bench(&arguments),
+        Command::Soak { arguments } => bench::soak(&arguments),
         Command::Openapi { check } => checks::openapi(check),
         Command::Graph { check } => graph::write(check),
     }
