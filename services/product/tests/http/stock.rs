@@ -75,7 +75,7 @@ async fn units_of_an_order_come_back_for_whatever_reason_and_never_more_than_it_
     let path = format!("/v1/variants/{id}/stock");
     let on_hand = |on_hand: i64| move |body: &Value| body["on_hand"] == json!(on_hand);
     let bought = shop.reserve(&id, 4).await.unwrap();
-    shop.order(&bought, |order| OrderEvent::Confirmed(OrderConfirmed { order })).await;
+    shop.order(&bought, |order| OrderEvent::Confirmed(OrderConfirmed { order, reminder: 0 })).await;
     shop.eventually(&path, on_hand(1)).await;
     let variant_id = id.parse().unwrap();
     let units = move |quantity| vec![RestockLine { variant_id, quantity }];
@@ -106,7 +106,7 @@ async fn units_of_an_order_come_back_for_whatever_reason_and_never_more_than_it_
     shop.order(&bought, |order| OrderEvent::Cancelled(OrderEnded { order, reason: String::new(), restock: true }))
         .await;
     let last = shop.reserve(&id, 1).await.unwrap();
-    shop.order(&last, |order| OrderEvent::Confirmed(OrderConfirmed { order })).await;
+    shop.order(&last, |order| OrderEvent::Confirmed(OrderConfirmed { order, reminder: 0 })).await;
     shop.eventually(&path, on_hand(4)).await;
     let movements = shop.staff_get(&format!("/v1/variants/{id}/stock-movements")).await;
     let kinds: Vec<_> = movements.body["items"].as_array().unwrap().iter().map(|m| m["kind"].clone()).collect();
