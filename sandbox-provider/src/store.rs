@@ -201,6 +201,9 @@ fn write_movements(transaction: &Connection, authorization: &Authorization) -> R
         transaction.prepare_cached("DELETE FROM captures WHERE authorization_id = ?1")?.execute([&authorization.id])?;
     }
     for (table, movements) in [("captures", &authorization.captures), ("refunds", &authorization.refunds)] {
+        if movements.is_empty() {
+            continue;
+        }
         let mut statement = transaction.prepare_cached(&format!(
             "INSERT OR IGNORE INTO {table} (authorization_id, reference, id, amount_minor, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -273,6 +276,8 @@ fn authorization(connection: &Connection, row: &Row<'_>) -> Result<Authorization
     };
     if authorization.captured_minor > 0 {
         authorization.captures = movements(connection, "captures", &authorization.id)?;
+    }
+    if authorization.refunded_minor > 0 {
         authorization.refunds = movements(connection, "refunds", &authorization.id)?;
     }
     Ok(authorization)
@@ -324,4 +329,44 @@ pub(crate) fn queue_webhook(transaction: &Connection, webhook: &Due) -> Result<(
 /// Reads an instant that this module wrote.
 pub(crate) fn instant(micros: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(micros).map_err(|error| StoreError::corrupt("stored time", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use chassis::sqlite::{Database, Location, Schema};
+
+    use super::{SCHEMA, find, open, update};
+    use crate::authorization::Status;
+
+    /// What was captured before captures were listed stays captured.
+    #[tokio::test]
+    async fn books_of_before_are_read_and_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::in_folder(folder.path(), "sandbox.db");
+        let old = Schema { name: SCHEMA.name, migrations: &SCHEMA.migrations[..1] };
+        let before = Database::open(&location, &old).unwrap();
+        let written = before.write(|transaction| {
+            transaction.execute(
+                "INSERT INTO authorizations VALUES ('auth_1', 'r', 'tok_approve', 'KRW', 100, 40, 0, 'partially_captured',
+                     NULL, NULL, 7)",
+                [],
+            )?;
+            Ok::<_, chassis::StoreError>(())
+        });
+        written.await.unwrap();
+        drop(before);
+        let now = open(&location).unwrap();
+        let changed = now.write(|transaction| {
+            let mut authorization = find(transaction, "auth_1")?.unwrap();
+            assert_eq!((authorization.sequence, authorization.updated_at), (1, authorization.created_at));
+            let at = authorization.created_at;
+            authorization.capture(None, "cap_1".to_owned(), None, at).unwrap();
+            authorization.touch(at);
+            update(transaction, &authorization)?;
+            Ok::<_, chassis::StoreError>(find(transaction, "auth_1")?.unwrap())
+        });
+        let changed = changed.await.unwrap();
+        assert_eq!((changed.status, changed.captured_minor, changed.sequence), (Status::Captured, 100, 2));
+        assert_eq!(changed.captures.iter().map(|capture| capture.amount_minor).collect::<Vec<_>>(), [60]);
+    }
 }

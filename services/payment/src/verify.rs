@@ -130,3 +130,82 @@ fn stuck(payment: &Payment, now: Timestamp) -> Vec<String> {
     }
     stuck
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::{
+        Currency, Money,
+        order::{OrderId, RefundId},
+        payment::{PaymentAction, PaymentId},
+    };
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::{judge, stuck};
+    use crate::{
+        payment::{
+            Change, Command, Ids, NewPayment, OperationState, OrderPhase, Payment, PaymentState, Policy, Refused,
+        },
+        store::PaymentRecord,
+    };
+
+    fn payment() -> Payment {
+        let mut change = Change::new(Timestamp::UNIX_EPOCH, Ids::new(Uuid::from_u128(9 << 64)), Policy::default());
+        let new = NewPayment {
+            id: PaymentId::from_uuid(Uuid::from_u128(1)),
+            order_id: OrderId::from_uuid(Uuid::from_u128(2)),
+            amount: Money::new(500, Currency::KRW),
+            provider: "sandbox".to_owned(),
+            method_token: "tok".to_owned(),
+            pay_by: Timestamp::MAX,
+        };
+        let mut payment = Payment::open(new, true, &mut change);
+        let refund_id = RefundId::from_uuid(Uuid::from_u128(3));
+        let refund = Command::Refund { refund_id, amount: Money::new(500, Currency::KRW), reason: String::new() };
+        let handled: Result<_, Refused> = payment.handle(refund, &mut change);
+        handled.unwrap();
+        payment
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        let wrong = |spoil: fn(&mut Payment)| {
+            let mut payment = payment();
+            spoil(&mut payment);
+            judge(&PaymentRecord { payment, ledger: Vec::new() }).len()
+        };
+        assert_eq!(wrong(|_| {}), 0);
+        let faults: [fn(&mut Payment); 6] = [
+            |payment| payment.operations[0].state = OperationState::Failed,
+            |payment| payment.state = PaymentState::AwaitingDeposit,
+            |payment| payment.action = Some(PaymentAction::Redirect { url: "https://bank.example".to_owned() }),
+            |payment| payment.operations[1].amount_minor = 501,
+            |payment| payment.operations.push(payment.operations[0].clone()),
+            |payment| payment.captured_minor = 500,
+        ];
+        for (number, fault) in faults.into_iter().enumerate() {
+            assert!(wrong(fault) > 0, "fault {number} is not found");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_nobody_is_found() {
+        let mut payment = payment();
+        payment.operations.clear();
+        for (phase, state, expected) in [
+            (OrderPhase::Open, PaymentState::RequiresMethod, 0),
+            (OrderPhase::Open, PaymentState::AwaitingDeposit, 0),
+            (OrderPhase::Confirmed, PaymentState::RequiresCapture, 1),
+            (OrderPhase::Ended, PaymentState::RequiresMethod, 1),
+            (OrderPhase::Ended, PaymentState::RequiresAction, 1),
+            (OrderPhase::Ended, PaymentState::AwaitingDeposit, 1),
+            (OrderPhase::Ended, PaymentState::Expired, 0),
+        ] {
+            (payment.order_phase, payment.state) = (phase, state);
+            assert_eq!(stuck(&payment, Timestamp::UNIX_EPOCH).len(), expected, "{phase:?} {state:?}");
+        }
+        (payment.order_phase, payment.pay_by) = (OrderPhase::Open, Timestamp::UNIX_EPOCH);
+        payment.state = PaymentState::RequiresMethod;
+        assert_eq!(stuck(&payment, Timestamp::from_second(7_200).unwrap()).len(), 1);
+    }
+}

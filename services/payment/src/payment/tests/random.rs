@@ -1,6 +1,8 @@
 //! Every order of answers, losses, crashes, webhooks, and of what buyers, staff and banks do.
 
-use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use super::{
     model::{abort, decide, deposit, give, given, money, reverse, take},
@@ -131,6 +133,27 @@ proptest! {
         }
         agrees(&world, ends)?;
     }
+}
+
+/// Histories that never get anywhere prove nothing.
+#[test]
+fn the_histories_reach_every_state() {
+    let mut runner = TestRunner::deterministic();
+    let history = (token(), any::<bool>(), prop::collection::vec(step(), 0..60));
+    let mut reached = BTreeSet::new();
+    for _ in 0..1_000 {
+        let (first, manual, steps) = history.new_tree(&mut runner).unwrap().current();
+        let method = if manual { CaptureMethod::Manual } else { CaptureMethod::Automatic };
+        let mut world = World::paying_with(first, method);
+        for (number, step) in steps.into_iter().enumerate() {
+            take_step(&mut world, number, step);
+            reached.insert(world.payment.state);
+        }
+    }
+    // A provider that keeps its word never needs a person.
+    let expected: BTreeSet<_> =
+        PaymentState::ALL.into_iter().filter(|state| *state != PaymentState::Conflicted).collect();
+    assert_eq!(reached, expected);
 }
 
 fn agrees(world: &World, ended: bool) -> Result<(), TestCaseError> {
