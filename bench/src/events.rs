@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result};
 use chassis::{
     Env,
     bus::{Bus, EmbeddedBus},
+    operations::rebuild::Progress,
     outbox,
     queue::EmbeddedQueue,
     sqlite::{Database, Location, Schema},
 };
-use order_service::{SqliteStore, append_life::append_life};
+use order_service::{SqliteStore, append_life::append_life, rebuild::rebuild};
 
 use crate::{
     Effort, load, raw,
@@ -74,8 +75,10 @@ async fn round(folder: &Path, effort: Effort) -> Result<Round> {
     let events = append(&store, &env, effort.lives).await?;
     let appended = events / began.elapsed().as_secs_f64();
     let began = Instant::now();
-    rebuild(&store).await?;
+    rebuild(&store, &env, &Progress::default()).await?;
     let rebuilt = events / began.elapsed().as_secs_f64();
+    let violations = order_service::verify::verify(&store).await?;
+    anyhow::ensure!(violations.is_empty(), "{violations:?}");
     let (scanned, inserted) = against_sqlite(&file, &folder.join("inserted.db"), events)?;
     let relayed = relay(&env, &file, folder).await?;
     env.stop().await;
@@ -97,13 +100,6 @@ async fn append(store: &SqliteStore, env: &Env, lives: usize) -> Result<f64> {
     })
     .await?;
     Ok(events.get() as f64)
-}
-
-/// Makes every order from its events. For now that is what `jangteo verify` does: hashes are checked on the way.
-async fn rebuild(store: &SqliteStore) -> Result<()> {
-    let violations = order_service::verify::verify(store).await?;
-    anyhow::ensure!(violations.is_empty(), "{violations:?}");
-    Ok(())
 }
 
 /// How fast SQLite reads the events, and how fast it inserts all that the appends left behind.

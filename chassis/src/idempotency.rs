@@ -8,7 +8,7 @@
 //! A refusal is an answer too. What the use case decided (404, 409, 422) is kept as it was said and given
 //! again, see `idempotency/attempt.rs`. Everything else leaves the key free, because nothing was decided:
 //! what the request itself got wrong (400, 401, 403, 412), what asks to come back later (429, 503, whatever has
-//! a `Retry-After`), and failures of ours. Some APIs keep a 500 too; an answer to work whose outcome nobody
+//! a `Retry-After`), what only waits for something else to be put right ([`Problem::undecided`]), and failures of ours. Some APIs keep a 500 too; an answer to work whose outcome nobody
 //! knows is worth nothing, so here a repeat finds out instead.
 
 mod attempt;

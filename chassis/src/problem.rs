@@ -30,7 +30,12 @@ struct Content {
     extra: serde_json::Map<String, serde_json::Value>,
     retry_after: Option<u32>,
     source: Option<String>,
+    undecided: bool,
 }
+
+/// Marks a refusal that is not kept under an idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Undecided;
 
 /// The body of every error response (RFC 9457, `application/problem+json`).
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,6 +76,7 @@ impl Problem {
             extra: serde_json::Map::new(),
             retry_after: matches!(code, ErrorCode::Unavailable).then_some(RETRY_AFTER_SECONDS),
             source: None,
+            undecided: false,
         }))
     }
 
@@ -126,6 +132,13 @@ impl Problem {
     /// When the caller may try again.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// The same request may well be accepted once something else was put right: nothing was decided, and a repeat
+    /// under the same idempotency key is looked at anew.
+    pub fn undecided(mut self) -> Self {
+        self.0.undecided = true;
         self
     }
 
@@ -191,6 +204,9 @@ impl IntoResponse for Problem {
         };
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.0.status, bytes).into_response();
+        if self.0.undecided {
+            response.extensions_mut().insert(Undecided);
+        }
         let headers = response.headers_mut();
         Self::describe(headers);
         if let Some(seconds) = self.0.retry_after {

@@ -18,7 +18,7 @@ use http::{StatusCode, header};
 use tower::{Layer, Service};
 
 use super::{Answer, Idempotency, IdempotencyConfig, IdempotencyKey, InFlight, Record, keep};
-use crate::{Problem, StoreError, http::IDEMPOTENCY_KEY};
+use crate::{Problem, StoreError, http::IDEMPOTENCY_KEY, problem::Undecided};
 
 /// No problem is larger.
 const REFUSAL_BYTES_MAX: usize = 1024 * 1024;
@@ -76,6 +76,7 @@ impl Attempt {
 fn is_final(response: &Response) -> bool {
     matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)
         && !response.headers().contains_key(header::RETRY_AFTER)
+        && response.extensions().get::<Undecided>().is_none()
 }
 
 /// Keeps what keyed requests are refused with. Surrounds all routes of a service.

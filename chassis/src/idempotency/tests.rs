@@ -63,6 +63,7 @@ async fn wish(State(desk): State<Desk>, request: Keyed<Wish>) -> Result<Response
         409 => Err(problem(ErrorCode::Conflict).kind("sold_out")),
         412 => Err(problem(ErrorCode::PreconditionFailed)),
         422 => Err(problem(ErrorCode::Unprocessable)),
+        424 => Err(problem(ErrorCode::Unprocessable).undecided()),
         423 => Err(problem(ErrorCode::Conflict).retry_after(1)),
         429 => Err(problem(ErrorCode::RateLimited)),
         503 => Err(problem(ErrorCode::Unavailable)),
@@ -133,7 +134,7 @@ async fn what_a_use_case_refused_is_refused_the_same_again() {
 #[tokio::test]
 async fn what_was_not_decided_leaves_the_key_free() {
     let wishes = Wishes::open(IdempotencyConfig::default());
-    for (number, answer) in [412, 423, 429, 503, 504, 500, 1].into_iter().enumerate() {
+    for (number, answer) in [412, 423, 424, 429, 503, 504, 500, 1].into_iter().enumerate() {
         let key = format!("undecided-0123456789-{answer}");
         for _ in 0..2 {
             let (_, replayed, ..) = wishes.send(answer, &key).await;

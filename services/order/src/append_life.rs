@@ -12,6 +12,7 @@ use crate::{
     order::{
         FoldError, Order,
         fact::{Fact, Terms},
+        snapshot::Snapshot,
         stream::{Origin, StoredFact},
     },
     store::{Append, AppendError, OrderStore as _, OrderSummary, sqlite::SqliteStore},
@@ -77,9 +78,11 @@ async fn append(
     facts: Vec<StoredFact>,
     says: Vec<OrderEvent>,
 ) -> Result<(), StoreError> {
+    let expected_version = order.version - facts.len() as u64;
     let append = Append {
-        expected_version: order.version - facts.len() as u64,
+        expected_version,
         facts,
+        snapshot: Snapshot::if_due(order, expected_version)?,
         summary: OrderSummary::of(order),
         says: says.into_iter().map(|event| (env.new_id::<EventId>(), event)).collect(),
         receipt: None,

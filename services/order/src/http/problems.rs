@@ -53,7 +53,7 @@ impl From<PlaceError> for Problem {
         match error {
             PlaceError::NoSuchCart => Self::not_found("cart"),
             PlaceError::Ordered(order_id) => already_ordered(order_id),
-            PlaceError::Incomplete(violations) => unprocessable("cart_incomplete", violations),
+            PlaceError::Incomplete(violations) => unprocessable("cart_incomplete", violations).undecided(),
             PlaceError::Short(lines) => short(&lines),
             PlaceError::CartChanged => Self::new(
                 ErrorCode::Conflict,

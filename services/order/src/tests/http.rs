@@ -358,6 +358,9 @@ async fn every_broken_rule_is_named() {
     let refused = site.send(post("/v1/orders", order_of(&cart)).guest(&token).key("place-0001")).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(refused.body["type"], "urn:jangteo:problem:cart_incomplete");
+    // Once the cart is complete, the same key orders it: an incomplete cart decided nothing.
+    let again = site.send(post("/v1/orders", order_of(&cart)).guest(&token).key("place-0001")).await;
+    assert!(!again.headers.contains_key("idempotency-replayed"), "{}", again.body);
     site.env.stop().await;
 }
 
