@@ -283,7 +283,9 @@ impl Order {
         if !matches!(self.status, Confirmed | Processing | Completed) {
             return Err(FulfilRefused::Status(self.status));
         }
+        let lost = self.payment.reversed.is_some() || (self.payment.capture_failed.is_some() && !self.is_captured());
         match self.payment_status() {
+            status if lost => Err(FulfilRefused::NotPaid(status)),
             PaymentStatus::Authorized
             | PaymentStatus::PartiallyPaid
             | PaymentStatus::Paid

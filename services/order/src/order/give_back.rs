@@ -130,7 +130,8 @@ impl Order {
         let mut amount = Money::sum(self.terms.currency, amounts())?;
         let left = self.refundable()?;
         if amount.amount_minor > left.amount_minor {
-            if self.payment.captured.amount_minor < self.terms.totals.total.amount_minor && !self.payment.voided {
+            let coming = !self.payment.voided && self.payment.capture_failed.is_none();
+            if coming && !self.is_captured() {
                 return Err(GiveBackRefused::NotCaptured);
             }
             amount = Money::new(left.amount_minor.max(0), left.currency);

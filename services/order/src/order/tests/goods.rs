@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Goods may be sent back for so long.
-const WINDOW: i64 = 1000;
+pub(super) const WINDOW: i64 = 1000;
 
 type Said = Vec<OrderEvent>;
 
@@ -181,6 +181,27 @@ fn nothing_leaves_for_an_order_that_is_not_paid_or_not_confirmed() {
     let said = history.let_happen(history.order.payment_voided(&voided()));
     assert!(matches!(said.as_slice(), [OrderEvent::Cancelled(_)]));
     assert_eq!(history.order.fulfilments[0].status, ParcelStatus::Cancelled, "a parcel is called off with its order");
+}
+
+#[test]
+fn nothing_more_leaves_once_the_money_is_refused() {
+    let mut history = History::confirmed();
+    history.pack(70, Some(&[1, 0]), true).unwrap();
+    history.pack(71, None, false).unwrap();
+    let failed = contracts::payment::PaymentCaptureFailed {
+        payment_id: id(50),
+        order_id: id(1),
+        amount: krw(history.total()),
+        reason: "expired".to_owned(),
+    };
+    history.let_happen(history.order.payment_capture_failed(failed));
+    assert_eq!(history.order.status, OrderStatus::Processing, "a part of it has left");
+    let refused = Some(FulfilRefused::NotPaid(contracts::order::PaymentStatus::Authorized));
+    assert_eq!(history.carry(71, ParcelStatus::Shipped).err(), refused);
+    history.carry(71, ParcelStatus::Cancelled).unwrap();
+    let said = history.cancel_units(80, &[2, 1]).unwrap();
+    assert!(matches!(said.as_slice(), [OrderEvent::LinesCancelled(_)]), "nothing was taken that could go back");
+    assert_eq!(history.order.status, OrderStatus::Completed);
 }
 
 #[test]
