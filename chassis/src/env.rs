@@ -34,6 +34,8 @@ pub struct Env {
     entropy: Arc<dyn Entropy>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Of a process in a simulated world: cancelled when it is killed.
+    life: Option<CancellationToken>,
 }
 
 impl Env {
@@ -44,7 +46,29 @@ impl Env {
 
     /// A world with the given clock and entropy.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy, tasks: TaskTracker::new(), stop: CancellationToken::new() }
+        Self { clock, entropy, tasks: TaskTracker::new(), stop: CancellationToken::new(), life: None }
+    }
+
+    /// A process in a simulated world: it can be [killed](Self::kill), and blocking work runs inline.
+    pub fn simulated_process(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { life: Some(CancellationToken::new()), ..Self::new(clock, entropy) }
+    }
+
+    /// Ends all tasks of a simulated process where they stand, without a word to them. No other can be killed.
+    pub fn kill(&self) {
+        if let Some(life) = &self.life {
+            life.cancel();
+        }
+    }
+
+    /// Runs `work` while this process lives; `None` if it is killed before.
+    pub async fn live<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let Some(life) = &self.life else { return Some(work.await) };
+        tokio::select! {
+            biased;
+            () = life.cancelled() => None,
+            done = work => Some(done),
+        }
     }
 
     /// A world where time stands still until told and randomness follows from `seed`.
@@ -82,7 +106,13 @@ impl Env {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         use tracing::Instrument as _;
-        let handle = self.tasks.spawn(task.instrument(tracing::info_span!("task", name)));
+        let task = task.instrument(tracing::info_span!("task", name));
+        let handle = if self.life.is_some() {
+            let env = self.clone();
+            self.tasks.spawn(async move { env.live(task).await.unwrap_or_default() })
+        } else {
+            self.tasks.spawn(task)
+        };
         // The watcher is not tracked: it only reports what the tracked task did.
         tokio::spawn(async move {
             if let Err(error) = handle.await
@@ -99,6 +129,9 @@ impl Env {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, crate::StoreError> {
+        if self.life.is_some() {
+            return Ok(work());
+        }
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| crate::StoreError::Corrupt(format!("a blocking task panicked: {error}")))
@@ -238,9 +271,16 @@ impl Entropy for SeededEntropy {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{
+        collections::HashSet,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Duration,
+    };
 
-    use super::{DRAWN_AHEAD, Env};
+    use super::{DRAWN_AHEAD, Env, ManualClock, SeededEntropy};
 
     #[test]
     fn no_random_bytes_are_given_twice() {
@@ -251,5 +291,27 @@ mod tests {
         }
         let (long, longer) = (env.random_bytes::<DRAWN_AHEAD>(), env.random_bytes::<{ DRAWN_AHEAD + 1 }>());
         assert!(long != longer[1..] && long.iter().any(|byte| *byte != 0) && longer.iter().any(|byte| *byte != 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_killed_goes_no_further() {
+        let clock = Arc::new(ManualClock::default());
+        let env = Env::simulated_process(clock, Arc::new(SeededEntropy::new(1)));
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        env.spawn("counts", async move {
+            loop {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        assert_eq!(steps.load(Ordering::SeqCst), 3);
+        assert_eq!(env.live(async { 7 }).await, Some(7));
+        env.kill();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(steps.load(Ordering::SeqCst), 3);
+        assert_eq!(env.live(std::future::pending::<u8>()).await, None);
+        env.stop().await;
     }
 }

@@ -20,6 +20,8 @@ pub mod failpoint;
 pub mod forget;
 pub mod http;
 pub mod idempotency;
+#[cfg(feature = "known-bugs")]
+pub mod known_bugs;
 pub mod operations;
 pub mod outbox;
 pub mod problem;

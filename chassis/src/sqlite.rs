@@ -27,9 +27,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::StoreError;
 
 mod open;
+mod simulated;
 
 pub use open::OpenError;
 use open::{connect, migrate, open_error};
+pub use simulated::{Access, Disk, Fate, SimulatedFile};
 
 /// Transactions that may wait for the writer; more callers wait outside, in order.
 const WRITER_QUEUE_LEN: usize = 1024;
@@ -48,6 +50,8 @@ pub enum Location {
     File(PathBuf),
     /// Memory of this process; runs inline on the caller's thread, for tests and simulation.
     Memory,
+    /// A file of a simulated world, which outlives the process that opens it; runs inline.
+    Simulated(Arc<SimulatedFile>),
 }
 
 impl Location {
@@ -83,6 +87,7 @@ enum Engine {
         _closing: Closing,
     },
     Inline(Mutex<Connection>),
+    Simulated(Arc<SimulatedFile>),
 }
 
 /// Waits, when dropped, until the writer has closed the file.
@@ -130,6 +135,10 @@ impl Database {
                 let connection = Connection::open_in_memory().map_err(|error| open_error("memory", &error))?;
                 migrate(&connection, "memory", schema)?;
                 Engine::Inline(Mutex::new(connection))
+            }
+            Location::Simulated(file) => {
+                migrate(&file.connection(), schema.name, schema)?;
+                Engine::Simulated(Arc::clone(file))
             }
             Location::File(path) => {
                 let name = path.display().to_string();
@@ -191,7 +200,7 @@ impl Database {
     pub async fn sync(&self) -> Result<(), StoreError> {
         match &*self.engine {
             Engine::Threaded { unsynced, .. } if unsynced.load(Ordering::Acquire) => self.write(|_| Ok(())).await,
-            Engine::Threaded { .. } | Engine::Inline(_) => Ok(()),
+            Engine::Threaded { .. } | Engine::Inline(_) | Engine::Simulated(_) => Ok(()),
         }
     }
 
@@ -209,6 +218,11 @@ impl Database {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 let result = write_inline(&connection, transaction);
                 drop(connection);
+                self.commits.send_modify(|count| *count += 1);
+                result
+            }
+            Engine::Simulated(file) => {
+                let result = file.write(transaction).await;
                 self.commits.send_modify(|count| *count += 1);
                 result
             }
@@ -244,6 +258,7 @@ impl Database {
     {
         match &*self.engine {
             Engine::Inline(connection) => query(&connection.lock().unwrap_or_else(PoisonError::into_inner)),
+            Engine::Simulated(file) => file.read(query).await,
             Engine::Threaded { readers, .. } => {
                 let stopped = |_| StoreError::Unavailable("the readers have stopped".to_owned());
                 let _permit = readers.permits.acquire().await.map_err(stopped)?;
@@ -266,6 +281,7 @@ impl Database {
         let scanned = tokio::task::spawn_blocking(move || match &*engine {
             Engine::Threaded { readers, .. } => readers.run(query),
             Engine::Inline(connection) => query(&connection.lock().unwrap_or_else(PoisonError::into_inner)),
+            Engine::Simulated(file) => query(&file.connection()),
         });
         scanned.await.map_err(|_| StoreError::Corrupt("a query panicked".to_owned()))?
     }

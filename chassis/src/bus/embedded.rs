@@ -127,14 +127,13 @@ impl Bus for EmbeddedBus {
     }
 
     async fn fetch(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
-        let mut changes = self.appender.tail.changes(topic);
         loop {
-            changes.borrow_and_update();
+            let changed = self.appender.tail.changed(topic);
             let found = self.read(topic, offset, limit).await?;
             if !found.is_empty() {
                 return Ok(found);
             }
-            changes.changed().await.map_err(|_| BusError("the log has closed".to_owned()))?;
+            changed.await;
         }
     }
 

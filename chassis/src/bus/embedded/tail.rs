@@ -1,11 +1,11 @@
 //! The newest records of each topic, in memory: consumer groups that keep up never read the file.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, futures::OwnedNotified};
 
 use crate::bus::Delivery;
 
@@ -17,13 +17,13 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The ends of all topics.
 #[derive(Default)]
 pub(super) struct Tail {
-    topics: Mutex<HashMap<String, Arc<Topic>>>,
+    topics: Mutex<BTreeMap<String, Arc<Topic>>>,
 }
 
 struct Topic {
     end: Mutex<End>,
-    /// Changes whenever there may be something new to read.
-    changed: watch::Sender<()>,
+    /// Rung whenever there may be something new to read. It wakes in the order of waiting, as simulation needs.
+    changed: Arc<Notify>,
 }
 
 /// All records of a topic after `after`, without a gap. `after` is `u64::MAX` while that is unknown.
@@ -40,14 +40,14 @@ impl Tail {
             return Arc::clone(known);
         }
         let end = Mutex::new(End { after: u64::MAX, records: VecDeque::new(), bytes: 0 });
-        let new = Arc::new(Topic { end, changed: watch::Sender::new(()) });
+        let new = Arc::new(Topic { end, changed: Arc::default() });
         topics.insert(topic.to_owned(), Arc::clone(&new));
         new
     }
 
-    /// What waits for new records of `topic` waits on this.
-    pub(super) fn changes(&self, topic: &str) -> watch::Receiver<()> {
-        self.topic(topic).changed.subscribe()
+    /// Resolves at the next change of `topic` after this call.
+    pub(super) fn changed(&self, topic: &str) -> OwnedNotified {
+        Arc::clone(&self.topic(topic).changed).notified_owned()
     }
 
     /// Up to `limit` records after `offset`; `None` if only the file knows.
@@ -78,7 +78,7 @@ impl Tail {
             lock(&touched[index].1.end).push(delivery);
         }
         for (_, topic) in touched {
-            topic.changed.send_replace(());
+            topic.changed.notify_waiters();
         }
     }
 
@@ -87,7 +87,7 @@ impl Tail {
         let topics: Vec<_> = lock(&self.topics).values().cloned().collect();
         for topic in topics {
             *lock(&topic.end) = End { after: u64::MAX, records: VecDeque::new(), bytes: 0 };
-            topic.changed.send_replace(());
+            topic.changed.notify_waiters();
         }
     }
 }
