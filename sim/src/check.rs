@@ -36,7 +36,8 @@ fn said(error: impl std::fmt::Display) -> String {
 }
 
 /// What is still under way: empty when the world has come to rest.
-pub async fn unrest(world: &Arc<World>) -> Looked<Vec<String>> {
+pub async fn unrest(shop: &Shop) -> Looked<Vec<String>> {
+    let world = &shop.world;
     if let Some(down) = Place::MORTAL.iter().find(|place| !world.parts(**place).up) {
         return Ok(vec![format!("{} is down", down.name())]);
     }
@@ -56,7 +57,22 @@ pub async fn unrest(world: &Arc<World>) -> Looked<Vec<String>> {
             open.push(format!("{} has operations under way", payment.id));
         }
     }
+    for (variant, shelf) in shelves(shop).await? {
+        if shelf.reserved != 0 {
+            open.push(format!("{} units of {variant} are promised", shelf.reserved));
+        }
+    }
     Ok(open)
+}
+
+async fn shelves(shop: &Shop) -> Looked<BTreeMap<String, Shelf>> {
+    let mut shelves = BTreeMap::new();
+    for variant in &shop.variants {
+        let level = get(shop, &format!("/v1/variants/{}/stock", variant.id)).await?;
+        let number = |name: &str| level[name].as_i64().unwrap_or(i64::MIN);
+        shelves.insert(variant.id.clone(), Shelf { on_hand: number("on_hand"), reserved: number("reserved") });
+    }
+    Ok(shelves)
 }
 
 async fn payments(world: &World) -> Looked<Vec<PaymentRecord>> {
@@ -148,13 +164,7 @@ async fn between_services(shop: &Shop) -> Looked<Vec<String>> {
     let orders: Vec<Value> = accounts.into_iter().map(|account| account.order).collect();
     wrong.extend(money::judge_history(&history, &orders));
     wrong.extend(cart::judge(&history));
-    let mut shelves = BTreeMap::new();
-    for variant in &shop.variants {
-        let level = get(shop, &format!("/v1/variants/{}/stock", variant.id)).await?;
-        let number = |name: &str| level[name].as_i64().unwrap_or(i64::MIN);
-        shelves.insert(variant.id.clone(), Shelf { on_hand: number("on_hand"), reserved: number("reserved") });
-    }
-    wrong.extend(stock::judge(&shop.variants, &history, &orders, &shelves));
+    wrong.extend(stock::judge(&shop.variants, &history, &orders, &shelves(shop).await?));
     cover(shop, &orders);
     Ok(wrong)
 }

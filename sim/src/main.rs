@@ -82,11 +82,10 @@ fn show(report: &run::Report, whole: bool) {
     println!("\n==== seed {} at commit {}", report.plan.seed, commit());
     let faults: Vec<_> = small.plan.faults.keys().map(|fault| fault.name()).collect();
     println!("{} actions, {} shoppers, {}", small.plan.actions, small.plan.shoppers, faults.join(", "));
-    let skipped = small.lines.len().saturating_sub(LINES_MAX);
-    if skipped > 0 {
-        println!("({skipped} lines before)");
-    }
-    for line in &small.lines[skipped..] {
+    let lines: Vec<&String> = small.lines.iter().filter(|line| whole || concerns(line, &small.wrongs)).collect();
+    let skipped = lines.len().saturating_sub(LINES_MAX);
+    println!("({skipped} lines before; --whole shows everything, as it first failed)");
+    for line in &lines[if whole { 0 } else { skipped }..] {
         println!("{line}");
     }
     for wrong in &report.wrongs {
@@ -96,6 +95,14 @@ fn show(report: &run::Report, whole: bool) {
         println!("broken: {wrong}");
     }
     println!("again: cargo xtask sim --seeds 1 --seed {}", report.plan.seed);
+}
+
+/// True for what goes wrong by itself, and for what names something that is broken.
+fn concerns(line: &str, wrongs: &[String]) -> bool {
+    let words = wrongs.iter().flat_map(|wrong| wrong.split(|char: char| !char.is_ascii_alphanumeric() && char != '_'));
+    let mut ids = words.filter(|word| word.len() > 30 && word.contains('_')).peekable();
+    let happens = [" ** ", " -- ", " dies", " starts", "the clock", "WRONG"].iter().any(|mark| line.contains(mark));
+    ids.peek().is_none() || happens || ids.any(|id| line.contains(id))
 }
 
 fn commit() -> String {

@@ -38,8 +38,8 @@ impl Plan {
         let faults = faults.collect();
         Self {
             seed,
-            actions: u32::try_from(rng.between(10, 60)).unwrap_or(10),
-            shoppers: u32::try_from(rng.between(1, 5)).unwrap_or(1),
+            actions: u32::try_from(rng.between(10, 120)).unwrap_or(10),
+            shoppers: u32::try_from(rng.between(1, 8)).unwrap_or(1),
             account: rng.chance(0.2),
             faults,
             pay_within_seconds: *rng.pick(&[60, 300, 900]).unwrap_or(&300),

@@ -96,6 +96,7 @@ fn failed(plan: &Plan, why: String) -> Report {
 
 async fn live(plan: Plan) -> Report {
     let world = World::new(plan.clone());
+    world.trace().mute(true);
     for place in Place::MORTAL {
         world.start(place);
     }
@@ -104,11 +105,13 @@ async fn live(plan: Plan) -> Report {
         Ok(shop) => {
             storm(&shop).await;
             let mut wrongs = calm(&shop).await;
+            world.trace().mute(true);
             wrongs.extend(check::wrongs(&shop).await);
             wrongs
         }
         Err(error) => vec![format!("the shop could not be set up: {error}")],
     };
+    world.trace().mute(false);
     for wrong in &wrongs {
         world.log(format_args!("WRONG {wrong}"));
     }
@@ -122,6 +125,7 @@ async fn live(plan: Plan) -> Report {
 async fn storm(shop: &Arc<Shop>) {
     let world = &shop.world;
     let account = if world.plan.account { sign_up(world).await } else { None };
+    world.trace().mute(false);
     world.log(format_args!("-- the storm begins"));
     world.faults.rage(true);
     for place in Place::MORTAL {
@@ -208,7 +212,10 @@ async fn calm(shop: &Arc<Shop>) -> Vec<String> {
     // The first rest may be a coincidence; the second is one.
     let mut rests = 0;
     loop {
-        let open = match check::unrest(world).await {
+        world.trace().mute(true);
+        let open = check::unrest(shop).await;
+        world.trace().mute(false);
+        let open = match open {
             Ok(open) if open.is_empty() => {
                 rests += 1;
                 if rests > 1 {

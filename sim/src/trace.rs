@@ -9,12 +9,13 @@ pub struct Trace {
     events: u64,
     line: String,
     lines: Option<Vec<String>>,
+    muted: bool,
 }
 
 impl Trace {
     /// An empty one, which keeps its lines if it is `recorded`.
     pub fn new(recorded: bool) -> Self {
-        Self { hash: 0xCBF2_9CE4_8422_2325, events: 0, line: String::new(), lines: recorded.then(Vec::new) }
+        Self { hash: 0xCBF2_9CE4_8422_2325, events: 0, line: String::new(), lines: recorded.then(Vec::new), muted: false }
     }
 
     /// Adds an event that happens `micros` after the beginning.
@@ -26,9 +27,14 @@ impl Trace {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
         self.events += 1;
-        if let Some(lines) = &mut self.lines {
+        if let Some(lines) = self.lines.as_mut().filter(|_| !self.muted) {
             lines.push(self.line.clone());
         }
+    }
+
+    /// Keeps no lines from now on, or keeps them again: nobody wants to read how the world is looked at.
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// Follows from every event and its instant.

@@ -97,12 +97,6 @@ impl Transport for WebhookWire {
         if world.strikes(Fault::WebhookLost, &"webhook") {
             return Ok(taken());
         }
-        if let Some(env) = world.env(Place::Provider)
-            && let Some(contradiction) = webhook.contradiction(env.now().as_second())
-            && world.strikes(Fault::WebhookContradicted, &"webhook")
-        {
-            self.later(CONTRADICTED_AFTER, contradiction);
-        }
         if world.strikes(Fault::WebhookRepeated, &"webhook") {
             self.later(self.millis(Fault::WebhookRepeated, 0, 60_000), webhook.clone());
         }
@@ -114,6 +108,15 @@ impl Transport for WebhookWire {
             self.later(self.millis(Fault::WebhookReordered, 0, 5_000), webhook);
             return Ok(taken());
         }
-        self.wire.send(webhook.request()).await
+        let answer = self.wire.send(webhook.request()).await;
+        // DONE has been heard; ABORTED comes after it.
+        if answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+            && let Some(env) = world.env(Place::Provider)
+            && let Some(contradiction) = webhook.contradiction(env.now().as_second())
+            && world.strikes(Fault::WebhookContradicted, &"webhook")
+        {
+            self.later(CONTRADICTED_AFTER, contradiction);
+        }
+        answer
     }
 }

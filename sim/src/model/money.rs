@@ -35,9 +35,12 @@ pub fn judge_account(account: &Account) -> Vec<String> {
     let Account { order, payments, authorizations } = account;
     let (id, status) = (text(&order["id"]), text(&order["status"]));
     let mut wrong = Vec::new();
+    // Whoever reads the trace has to know by which names the others call it.
+    let ids = payments.iter().chain(authorizations).map(|named| text(&named["id"]));
+    let ids = ids.collect::<Vec<_>>().join(", ");
     let mut demand = |holds: bool, what: String| {
         if !holds {
-            wrong.push(format!("{id} ({status}): {what}"));
+            wrong.push(format!("{id} ({status}; {ids}): {what}"));
         }
     };
     let (captured, refunded) = (minor(&order["payment"]["captured"]), minor(&order["payment"]["refunded"]));
