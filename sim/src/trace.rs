@@ -15,7 +15,13 @@ pub struct Trace {
 impl Trace {
     /// An empty one, which keeps its lines if it is `recorded`.
     pub fn new(recorded: bool) -> Self {
-        Self { hash: 0xCBF2_9CE4_8422_2325, events: 0, line: String::new(), lines: recorded.then(Vec::new), muted: false }
+        Self {
+            hash: 0xCBF2_9CE4_8422_2325,
+            events: 0,
+            line: String::new(),
+            lines: recorded.then(Vec::new),
+            muted: false,
+        }
     }
 
     /// Adds an event that happens `micros` after the beginning.

@@ -75,7 +75,7 @@ impl Payment {
             }
             Outcome::Unknown(_) => {
                 self.operation_mut(id)?.state = OperationState::Unknown;
-                if self.state == PaymentState::Processing {
+                if matches!(self.state, PaymentState::Processing | PaymentState::RequiresConfirmation) {
                     self.apply(Trigger::LoseTrack)?;
                 }
                 self.inquire(id, change);
@@ -94,7 +94,7 @@ impl Payment {
     /// True for an authorization that the provider is known to have begun.
     fn is_begun(&self, id: OperationId) -> Result<bool, Refused> {
         let authorize = self.operation(id)?.kind == OperationKind::Authorize;
-        Ok(authorize && self.state != PaymentState::Processing)
+        Ok(authorize && !matches!(self.state, PaymentState::Processing | PaymentState::RequiresConfirmation))
     }
 
     /// The provider refuses. A refused authorization is certain; anything else is believed only after a look

@@ -89,6 +89,8 @@ pub const TRANSITIONS: &[(PaymentState, Trigger, PaymentState)] = &[
     (S::RequiresConfirmation, T::RequireMethod, S::RequiresMethod),
     (S::RequiresConfirmation, T::Decline, S::Declined),
     (S::RequiresConfirmation, T::Void, S::Canceled),
+    // The provider had not heard of it when it was asked, while it was on its way.
+    (S::RequiresConfirmation, T::LoseTrack, S::Unknown),
     (S::RequiresConfirmation, T::Abandon, S::Canceled),
     (S::RequiresConfirmation, T::Expire, S::Expired),
     (S::RequiresAction, T::RequireDeposit, S::AwaitingDeposit),
@@ -277,7 +279,7 @@ mod tests {
         let letters = "mfapudhtslcenx";
         let rows = [
             "f.....h......cex",
-            ".p..adh...cmncex",
+            ".p.uadh...cmncex",
             ".....dh....mncex",
             "..fuadh...cmnc.x",
             "..f.adh...cmnc.x",

@@ -11,8 +11,8 @@ use super::{
     world::{AMOUNT, Luck, World},
 };
 use crate::{
-    payment::{CaptureMethod, Command, Job, OperationKind, OperationState, PaymentState, Refused},
-    provider::{ProviderStatus, Snapshot},
+    payment::{CaptureMethod, Command, Job, OperationKind, OperationState, PaymentState, Refused, Reply},
+    provider::{Outcome, ProviderStatus, Snapshot},
 };
 
 fn held(capture: CaptureMethod) -> World {
@@ -304,4 +304,18 @@ fn an_inquiry_that_is_repeated_changes_nothing() {
     assert_eq!(world.payment.state, PaymentState::RequiresCapture);
     let captures = world.payment.operations.iter().filter(|operation| operation.kind == OperationKind::Authorize);
     assert_eq!(captures.count(), 1);
+}
+
+/// The provider is asked while the call is still on its way to it.
+#[test]
+fn an_inquiry_may_overtake_the_call_that_it_is_about() {
+    let mut world = World::new();
+    let operation = world.payment.operations[0].id;
+    assert!(matches!(world.handle(Command::Begin(operation)), Ok(Reply::Send(_))));
+    world.handle(Command::Learn(operation, Ok(None))).unwrap();
+    world.handle(Command::Answer(operation, Outcome::Unknown("lost".to_owned()))).unwrap();
+    assert_eq!(world.payment.state, PaymentState::Unknown);
+    world.handle(Command::Learn(operation, Ok(None))).unwrap();
+    world.settle();
+    assert_eq!(world.payment.state, PaymentState::RequiresCapture);
 }
