@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chassis::{
-    bus::{Bus, BusError, DeadLetter, Delivery, EmbeddedBus, Record},
+    bus::{Bus, BusError, DeadLetter, Delivery, EmbeddedBus, Record, StartFrom},
     transport::TransportError,
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -99,7 +99,7 @@ impl Bus for SimBus {
         };
         let deliveries = env.live(bus.fetch(topic, offset, limit)).await.ok_or_else(gone)??;
         if self.world.strikes(Fault::BusDelayed, &self.from.name()) {
-            let millis = self.world.faults.size(Fault::BusDelayed, 100, 60_000);
+            let millis = self.world.faults.size(Fault::BusDelayed, 100, 120_000);
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
         for delivery in &deliveries {
@@ -114,9 +114,14 @@ impl Bus for SimBus {
         Ok(deliveries)
     }
 
-    async fn committed(&self, group: &str, topic: &str) -> Result<u64, BusError> {
+    async fn read(&self, topic: &str, offset: u64, limit: usize) -> Result<Vec<Delivery>, BusError> {
+        let topic = topic.to_owned();
+        self.ask("read", move |bus| async move { bus.read(&topic, offset, limit).await }.boxed()).await
+    }
+
+    async fn join(&self, group: &str, topic: &str, from: StartFrom) -> Result<u64, BusError> {
         let (group, topic) = (group.to_owned(), topic.to_owned());
-        self.ask("committed", |bus| async move { bus.committed(&group, &topic).await }.boxed()).await
+        self.ask("join", move |bus| async move { bus.join(&group, &topic, from).await }.boxed()).await
     }
 
     async fn commit(&self, group: &str, topic: &str, offset: u64) -> Result<(), BusError> {

@@ -114,6 +114,12 @@ impl World {
 
     fn judge(&self, status: StatusCode, body: Value) -> Answer {
         if status.is_success() {
+            for refund in body["refunds"].as_array().into_iter().flatten() {
+                self.coverage.reached(&format!("refund: {}", refund["status"].as_str().unwrap_or("?")));
+            }
+            if body["status_reason"] == "out_of_stock" {
+                self.coverage.reached("cancelled: out_of_stock");
+            }
             return Answer::Done(body);
         }
         let kind = body["type"].as_str().and_then(|kind| kind.rsplit(['/', ':']).next());
@@ -141,7 +147,11 @@ impl World {
             if tried >= tries || !passing {
                 // An attempt before may still be under way: a refusal says nothing about that one.
                 let unknown = doubtful && answer.done().is_none();
-                return if unknown { Answer::Unknown } else { answer };
+                if unknown {
+                    self.coverage.reached("an outcome stayed unknown");
+                    return Answer::Unknown;
+                }
+                return answer;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(20));

@@ -55,12 +55,10 @@ impl World {
                 () = sender.closed(), if abandoned => {
                     world.coverage.reached(Fault::CallAbandoned.name());
                     world.log(format_args!("** {name}: {}", Fault::CallAbandoned.name()));
-                    return;
                 }
                 done = work => {
                     // A caller that went away does not want to know.
                     let _ = sender.send(done);
-                    return;
                 }
             }
         });

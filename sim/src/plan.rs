@@ -43,7 +43,7 @@ impl Plan {
             account: rng.chance(0.2),
             faults,
             pay_within_seconds: *rng.pick(&[60, 300, 900]).unwrap_or(&300),
-            hold_margin_seconds: *rng.pick(&[30, 300]).unwrap_or(&300),
+            hold_margin_seconds: *rng.pick(&[5, 30, 300]).unwrap_or(&300),
             recorded: false,
         }
     }

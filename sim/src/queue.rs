@@ -38,8 +38,8 @@ impl Queue for SimQueue {
         self.queue.start_worker(env, queue, config, worker);
     }
 
-    async fn dead_jobs(&self, limit: usize) -> Result<Vec<DeadJob>, QueueError> {
-        self.queue.dead_jobs(limit).await
+    async fn dead_jobs(&self, after: u64, limit: usize) -> Result<Vec<DeadJob>, QueueError> {
+        self.queue.dead_jobs(after, limit).await
     }
 
     async fn replay_dead_job(&self, id: EventId) -> Result<bool, QueueError> {

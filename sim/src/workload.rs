@@ -46,6 +46,8 @@ const OF_SHOPPERS: &[Action] = actions! {
     4 carts::look_at_cart,
     12 checkout::check_out,
     4 checkout::check_out_twice_at_once,
+    4 checkout::check_out_while_adding,
+    8 checkout::rush,
     6 tour::look_at_orders,
     10 tour::cancel_order,
     3 mischief::reuse_key,

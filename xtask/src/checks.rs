@@ -12,6 +12,8 @@ use crate::{
 
 /// The newest Schemathesis that was tried here.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// Fresh seeds of the simulator, besides those that once failed.
+pub(crate) const SEEDS: u32 = 200;
 
 /// Everything CI runs.
 pub(crate) fn test(quick: bool) -> Result<()> {
@@ -21,6 +23,7 @@ pub(crate) fn test(quick: bool) -> Result<()> {
     openapi(true)?;
     step("tests", cargo().args(["test", "--workspace", "--all-features"]))?;
     if !quick {
+        sim(SEEDS, None, false, false)?;
         schemathesis()?;
     }
     println!("\nAll checks passed.");
@@ -38,6 +41,17 @@ pub(crate) fn lint() -> Result<()> {
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "--deny warnings");
     step("docs", &mut doc)
+}
+
+/// Simulates the shop.
+pub(crate) fn sim(seeds: u32, seed: Option<u64>, whole: bool, release: bool) -> Result<()> {
+    let mut sim = cargo();
+    sim.args(["run", "--quiet", "--package", "sim"]).args(release.then_some("--release"));
+    sim.args(["--", "--seeds", &seeds.to_string()]).args(whole.then_some("--whole"));
+    if let Some(seed) = seed {
+        sim.args(["--seed", &seed.to_string()]);
+    }
+    step("simulate", &mut sim)
 }
 
 /// Writes or checks the OpenAPI document that stands in the repository.

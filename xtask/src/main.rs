@@ -44,6 +44,21 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Simulates the shop with everything failing around it; see sim/README.md.
+    Sim {
+        /// How many seeds, besides those that once failed.
+        #[arg(long, default_value_t = checks::SEEDS)]
+        seeds: u32,
+        /// The first of them, to run it again; fresh ones if absent.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Shows the whole trace of a failure, as it first was.
+        #[arg(long)]
+        whole: bool,
+        /// For many seeds: building takes longer, running less.
+        #[arg(long)]
+        release: bool,
+    },
     /// Writes openapi/jangteo.json from the code.
     Openapi {
         /// Fail if the file is not current instead of writing it.
@@ -64,6 +79,7 @@ fn main() -> Result<()> {
         Command::Lint => checks::lint(),
         Command::Bench { arguments } => bench::bench(&arguments),
         Command::Soak { arguments } => bench::soak(&arguments),
+        Command::Sim { seeds, seed, whole, release } => checks::sim(seeds, seed, whole, release),
         Command::Openapi { check } => checks::openapi(check),
         Command::Graph { check } => graph::write(check),
     }

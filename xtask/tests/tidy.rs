@@ -28,6 +28,7 @@ fn paths_named(document: &str) -> Vec<String> {
         "sandbox-provider/",
         "jangteo/",
         "bench/",
+        "sim/",
         "xtask/",
         "docs/",
         "dev/",

@@ -29,6 +29,12 @@ impl From<rusqlite::Error> for AppendError {
 #[async_trait]
 impl OrderStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        #[cfg(feature = "known-bugs")]
+        let append = if chassis::known_bugs::has(chassis::known_bugs::KnownBug::PublishBeforeCommit) {
+            self.publish_early(append).await?
+        } else {
+            append
+        };
         self.database().write(move |transaction| append_all(transaction, &append)).await
     }
 
@@ -116,6 +122,19 @@ impl OrderStore for SqliteStore {
                 collect(statement.query([limit])?, |row| Ok(row.get(0)?))
             })
             .await
+    }
+}
+
+#[cfg(feature = "known-bugs")]
+impl SqliteStore {
+    /// Tells what is to happen in a commit of its own.
+    async fn publish_early(&self, mut append: Append) -> Result<Append, AppendError> {
+        let (says, key, now) = (std::mem::take(&mut append.says), append.summary.id.to_string(), append.now);
+        let publish = move |transaction: &Connection| {
+            says.iter().try_for_each(|(id, event)| outbox::publish(transaction, event, *id, &key, now))
+        };
+        self.database().write(publish).await?;
+        Ok(append)
     }
 }
 

@@ -179,7 +179,10 @@ pub(super) fn restock(transaction: &Connection, restock: &Restock, stamp: &mut S
     let noted = transaction
         .prepare_cached("INSERT OR IGNORE INTO order_restocks (cause) VALUES (?1)")?
         .execute([&restock.cause])?;
-    if !heard || noted == 0 {
+    let new = heard && noted > 0;
+    #[cfg(feature = "known-bugs")]
+    let new = new || chassis::known_bugs::has(chassis::known_bugs::KnownBug::MissingInbox);
+    if !new {
         return Ok(false);
     }
     let mut flips = Flips::default();
