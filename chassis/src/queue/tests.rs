@@ -4,17 +4,20 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{EmbeddedQueue, Job, Queue, WorkError, Worker, WorkerConfig, contract};
-use crate::{Env, sqlite::Location};
+use crate::{
+    Env,
+    sqlite::{Access, Disk, Fate, Location, SimulatedFile},
+};
 
 fn on_file(folder: &Path) -> impl Fn(&Env) -> Arc<dyn Queue> + use<> {
     let location = Location::in_folder(folder, "queue.db");
@@ -150,5 +153,67 @@ async fn a_worker_takes_over_what_another_was_cut_off_from() {
     queue.start_worker(&env, "shift", WorkerConfig::default(), second.clone());
     let mut noted = second.noted.subscribe();
     assert_eq!(*noted.wait_for(|noted| noted.len() == 3).await.unwrap(), ["hangs", "behind", "last"]);
+    env.stop().await;
+}
+
+/// A disk whose next commit happens although it says that it does not know.
+#[derive(Default)]
+struct Doubtful(AtomicBool);
+
+#[async_trait]
+impl Disk for Doubtful {
+    async fn before(&self, access: Access) -> Fate {
+        match access == Access::Write && self.0.swap(false, Ordering::SeqCst) {
+            true => Fate::Unanswered,
+            false => Fate::Done,
+        }
+    }
+
+    async fn after(&self, _: Access) {}
+}
+
+/// Does jobs one at a time, as it is let.
+struct Paced {
+    turns: Semaphore,
+    begun: watch::Sender<Vec<Bytes>>,
+}
+
+#[async_trait]
+impl Worker for Paced {
+    async fn work(&self, job: &Job, _: u32) -> Result<(), WorkError> {
+        self.begun.send_modify(|begun| begun.push(job.payload.clone()));
+        self.turns.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_commit_was_in_doubt_is_not_forgotten_behind_another_of_its_key() {
+    let (env, disk) = (Env::system(), Arc::new(Doubtful::default()));
+    let file = SimulatedFile::new(Arc::clone(&disk) as Arc<dyn Disk>).unwrap();
+    let queue = EmbeddedQueue::open(&env, &Location::Simulated(file)).unwrap();
+    let worker = Arc::new(Paced { turns: Semaphore::new(1), begun: watch::Sender::new(Vec::new()) });
+    queue.start_worker(&env, "paced", WorkerConfig::default(), worker.clone());
+    let job = |key: &str, payload| Job {
+        queue: "paced".to_owned(),
+        key: key.to_owned(),
+        id: env.new_id(),
+        due_at: env.now(),
+        traceparent: None,
+        payload: Bytes::from_static(payload),
+    };
+    // The very first job is found by looking; those after it go to the worker directly.
+    queue.push(vec![job("other", b"other")]).await.unwrap();
+    let mut begun = worker.begun.subscribe();
+    begun.wait_for(|begun| begun.len() == 1).await.unwrap();
+    queue.push(vec![job("a", b"first")]).await.unwrap();
+    begun.wait_for(|begun| begun.len() == 2).await.unwrap();
+    let second = job("a", b"second");
+    disk.0.store(true, Ordering::SeqCst);
+    assert!(queue.push(vec![second.clone()]).await.is_err(), "nobody knows");
+    queue.push(vec![second]).await.unwrap();
+    worker.turns.add_permits(2);
+    let all = tokio::time::timeout(Duration::from_secs(60), begun.wait_for(|begun| begun.len() == 3)).await;
+    assert!(all.is_ok(), "{:?}", *worker.begun.borrow());
     env.stop().await;
 }

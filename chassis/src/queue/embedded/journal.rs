@@ -221,6 +221,7 @@ impl Board {
         for lanes in self.queues.values_mut() {
             // What the lost commit left in the table is found by looking.
             lanes.scan |= lanes.attended;
+            lanes.doubt();
             lanes.depth = None;
         }
     }

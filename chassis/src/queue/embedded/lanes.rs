@@ -160,6 +160,19 @@ impl Lanes {
             || self.flush_at.is_some_and(|flush_at| flush_at <= instant)
     }
 
+    /// For the journal, after a commit of which nobody knows whether it happened: the table may have more of every
+    /// key that is held here.
+    pub(super) fn doubt(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.more = true;
+            if lane.waiting.is_empty() && !(lane.running || lane.refilling || lane.leaving) {
+                lane.refilling = true;
+                self.refills.push(Arc::clone(&lane.key));
+            }
+        }
+        self.refills.sort_unstable();
+    }
+
     pub(super) fn holds(&self, key: &str) -> bool {
         self.lanes.contains_key(key)
     }
