@@ -143,7 +143,11 @@ impl Person {
         self.account.clone().unwrap_or(Identity::Stranger)
     }
 
+    /// Something that is sold; often what there is little of.
     fn any_variant(&mut self) -> Option<Variant> {
+        if self.rng.chance(0.3) {
+            return self.shop.variants.first().cloned();
+        }
         self.rng.pick(&self.shop.variants).cloned()
     }
 
