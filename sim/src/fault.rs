@@ -43,7 +43,7 @@ faults! {
     /// A callee stops where it is because its caller went away.
     CallAbandoned = "fault: callee stopped when its caller left" / 0.5,
     /// Events come late.
-    BusDelayed = "fault: events late" / 0.2,
+    BusDelayed = "fault: events late" / 0.6,
     /// The bus takes no events.
     BusRefused = "fault: events refused" / 0.2,
     /// The bus takes events and does not say so.

@@ -42,7 +42,7 @@ impl Plan {
             shoppers: u32::try_from(rng.between(1, 8)).unwrap_or(1),
             account: rng.chance(0.2),
             faults,
-            pay_within_seconds: *rng.pick(&[20, 60, 300, 900]).unwrap_or(&300),
+            pay_within_seconds: *rng.pick(&[10, 20, 60, 900]).unwrap_or(&300),
             hold_margin_seconds: *rng.pick(&[1, 5, 300]).unwrap_or(&300),
             recorded: false,
         }

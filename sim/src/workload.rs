@@ -46,7 +46,7 @@ const OF_SHOPPERS: &[Action] = actions! {
     4 carts::look_at_cart,
     12 checkout::check_out,
     4 checkout::check_out_twice_at_once,
-    4 checkout::check_out_while_adding,
+    8 checkout::check_out_while_adding,
     8 checkout::rush,
     6 tour::look_at_orders,
     10 tour::cancel_order,
