@@ -164,9 +164,13 @@ mod tests {
 
     #[test]
     fn what_the_file_shows_as_examples_is_valid() {
-        let is_setting = |text: &&str| text.starts_with('[') || text.contains(" = ");
-        let uncommented = DEFAULTS.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
-        let examples: Vec<&str> = uncommented.collect();
+        let is_section = |text: &str| text.starts_with('[');
+        let is_setting = |text: &&str| is_section(text) || text.contains(" = ");
+        let uncommented = |line: &'static str| match line.strip_prefix("# ") {
+            Some(example) => Some(example).filter(is_setting),
+            None => Some(line).filter(|line| is_section(line)),
+        };
+        let examples: Vec<&str> = DEFAULTS.lines().filter_map(uncommented).collect();
         let examples = examples.join("\n");
         assert!(examples.contains("[payment.providers.sandbox]"), "{examples}");
         let table: Table = examples.parse().unwrap();
