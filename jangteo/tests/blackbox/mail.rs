@@ -1,7 +1,6 @@
 //! Mails that leave the shop, to a real SMTP server.
 
 use std::{
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::shop::{DEMO_SKU, Shop, cart, text};
+use crate::shop::{DEMO_SKU, Shop, cart, free_port, text};
 
 /// aiosmtpd, and the folder where it leaves what it got.
 struct Sink {
@@ -48,11 +47,6 @@ impl Sink {
         // The last line may be under way.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
-}
-
-/// A port that nobody listens on, for a server to come.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test]

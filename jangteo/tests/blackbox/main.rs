@@ -28,4 +28,5 @@ mod shop;
 mod staff;
 mod stock;
 mod tokens;
+mod waiting;
 mod wire;

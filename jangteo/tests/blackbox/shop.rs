@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -414,6 +415,11 @@ pub fn program() -> Command {
 fn isolated(mut command: Command) -> Command {
     command.current_dir(std::env::temp_dir()).env("LC_ALL", "C").env_remove("JANGTEO_API_KEY");
     command
+}
+
+/// A port that nobody listens on, for a server to come.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub fn text(value: &Value) -> String {
