@@ -16,6 +16,7 @@ mod points;
 mod process;
 mod stage;
 mod tale;
+mod wish;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

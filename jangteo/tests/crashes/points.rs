@@ -29,6 +29,8 @@ const POINTS: &[(&str, &[&str])] = &[
     ("payment.provider-calls.work", &["before", "after"]),
     ("notification.send.work", &["before", "after"]),
     ("queue.journal", &["before", "after"]),
+    // What happens to an order that is there is decided and not written yet.
+    ("order.advance", &["before"]),
     // Requests.
     ("idempotency", &["begun", "kept"]),
     // The provider, in both directions.

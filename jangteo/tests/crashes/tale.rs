@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, Stop},
     stage::{STOCK, Template, text},
+    wish::{Desk, Wish},
 };
 
 /// Begins when a point is reached for the first time after the step before began.
@@ -15,14 +16,6 @@ pub struct Step {
     /// Empty for what only leads to the next one.
     pub name: &'static str,
     pub begins: &'static str,
-}
-
-/// What somebody wants of an order that was paid.
-#[derive(Clone, Copy)]
-pub enum Wish {
-    Cancel,
-    /// One unit goes back on the shelf.
-    RefundOne,
 }
 
 pub struct Tale {
@@ -46,6 +39,8 @@ const fn step(name: &'static str, begins: &'static str) -> Step {
 
 /// A request that makes something begins here.
 const ASKED: &str = "idempotency.begun";
+/// It is decided what happens to an order that is there, be it a request, an event or the time that says so.
+const DECIDED: &str = "order.advance.before";
 const PAID: [&str; 2] = ["confirmed", "paid"];
 
 pub const TALES: &[Tale] = &[
@@ -111,6 +106,39 @@ pub const TALES: &[Tale] = &[
         sold: 0,
         captured: false,
     },
+    Tale {
+        name: "goods that are sent, arrive and come back",
+        steps: &[
+            step("", ASKED),
+            step("parcel asked for", ASKED),
+            step("sent", DECIDED),
+            step("delivered", DECIDED),
+            step("return asked for", ASKED),
+            step("return noted", DECIDED),
+            step("return approved", DECIDED),
+            step("receipt asked for", ASKED),
+            step("received", DECIDED),
+            step("paid back for the return", "payment.provider.refund.after"),
+        ],
+        token: "tok_approve",
+        placed: PAID,
+        wish: Some((Wish::SendAndTakeBack, ["completed", "refunded"])),
+        sold: 0,
+        captured: true,
+    },
+    Tale {
+        name: "a card without funds, and another one",
+        steps: &[
+            step("method wanted", "payment.provider.authorize.after"),
+            step("another method", ASKED),
+            step("authorized after all", "payment.provider.authorize.after"),
+        ],
+        token: "tok_insufficient_funds",
+        placed: ["awaiting_payment", "not_paid"],
+        wish: Some((Wish::PayOtherwise, PAID)),
+        sold: 3,
+        captured: true,
+    },
 ];
 
 /// What was heard, also from a process that is dead now.
@@ -130,9 +158,7 @@ impl Tale {
             heard.rested = true;
         }
         if let Some((wish, outcome)) = self.wish {
-            // Otherwise there might be nothing to undo.
-            self.until_provider_knows(client, template, &order).await?;
-            self.ask(client, template, &order, wish).await?;
+            Desk::new(client, template, &order).see_to(wish).await?;
             self.until(client, template, &order, outcome).await?;
         }
         Ok(())
@@ -152,24 +178,6 @@ impl Tale {
         }
     }
 
-    async fn ask(&self, client: &Client, template: &Template, order: &str, wish: Wish) -> Result<(), Stop> {
-        let (guest, bearer) = (template.guest.as_str(), format!("Bearer {}", template.admin));
-        let path = format!("/v1/orders/{order}");
-        let (path, headers, body, status) = match wish {
-            Wish::Cancel => {
-                let headers = [("guest-token", guest), ("idempotency-key", "crash-cancel")];
-                (format!("{path}/cancel"), headers, json!({"reason": "changed my mind"}), StatusCode::OK)
-            }
-            Wish::RefundOne => {
-                let shown = client.get(&path, &[("guest-token", guest)]).await?.expect(StatusCode::OK)?;
-                let line = json!({"line_id": shown["lines"][0]["id"], "quantity": 1, "restock": true});
-                let headers = [("authorization", bearer.as_str()), ("idempotency-key", "crash-refund")];
-                (format!("{path}/refunds"), headers, json!({"lines": [line], "reason": "torn"}), StatusCode::CREATED)
-            }
-        };
-        client.ask(Method::POST, &path, &headers, Some(&body)).await?.expect(status).map(drop)
-    }
-
     async fn until(
         &self,
         client: &Client,
@@ -180,13 +188,6 @@ impl Tale {
         let done = |order: &Value| order["status"] == status && order["payment_status"] == payment_status;
         let what = format!("{status}, {payment_status}");
         client.wait(&format!("/v1/orders/{order}"), &[("guest-token", &template.guest)], &what, done).await
-    }
-
-    async fn until_provider_knows(&self, client: &Client, template: &Template, order: &str) -> Result<(), Stop> {
-        let bearer = format!("Bearer {}", template.admin);
-        let known = |payments: &Value| payments["items"][0]["provider_ref"].is_string();
-        let path = format!("/v1/payments?order_id={order}");
-        client.wait(&path, &[("authorization", &bearer)], "the provider to know of it", known).await.map(drop)
     }
 
     /// Checks the end of it: one order, one payment, every unit and every coin in its place. `before` and `after` are
@@ -209,7 +210,9 @@ impl Tale {
         };
         let grown = |name: &str| after[name].as_i64().unwrap() - before[name].as_i64().unwrap();
         let books = ["authorizations", "held", "captured_minor", "refunded_minor"].map(grown);
-        let expected = [1, self.captured.into(), if self.captured { total } else { 0 }, refunded];
+        // Every method that is tried is one.
+        let tried = if matches!(self.wish, Some((Wish::PayOtherwise, _))) { 2 } else { 1 };
+        let expected = [tried, self.captured.into(), if self.captured { total } else { 0 }, refunded];
         if books != expected {
             return Err(Stop::Wrong(format!(
                 "the provider's books grew by {books:?} (authorizations, held, captured, refunded), not {expected:?}"

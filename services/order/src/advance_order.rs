@@ -84,6 +84,7 @@ impl OrderService {
                 cart_version: None,
                 now: origin.at,
             };
+            chassis::fail_point!("order.advance.before");
             match self.orders.append(append).await {
                 Ok(Appended::Done) => return Ok(order),
                 Ok(Appended::HandledBefore) => return self.load_order(id).await?.ok_or(AdvanceError::NotFound),
