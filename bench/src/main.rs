@@ -43,7 +43,7 @@ enum Section {
     Orders,
     /// Orders placed, confirmed and captured.
     Saga,
-    /// Pages, carts, orders, cancellations and refunds at once.
+    /// Pages, carts, orders, cancellations, refunds and returns at once.
     Mixed,
     /// Events of orders appended, made into orders again, and relayed, against SQLite itself.
     Events,

@@ -1,5 +1,5 @@
-//! Everything at once, as in a shop with customers: pages are read, carts filled, orders placed, cancelled and
-//! refunded.
+//! Everything at once, as in a shop with customers: pages are read, carts filled, orders placed, cancelled,
+//! refunded, sent and sent back.
 
 use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, rc::Rc};
 
@@ -28,12 +28,13 @@ enum Afterwards {
     Kept,
     Cancelled,
     Refunded,
+    Returned,
 }
 
-/// In turn: one of ten orders is cancelled and one is refunded in part.
+/// In turn: of ten orders one is cancelled, one is refunded in part, and one is sent and comes back.
 const AFTERWARDS: [Afterwards; 10] = {
-    use Afterwards::{Cancelled, Kept, Refunded};
-    [Kept, Kept, Kept, Kept, Cancelled, Kept, Kept, Kept, Kept, Refunded]
+    use Afterwards::{Cancelled, Kept, Refunded, Returned};
+    [Kept, Kept, Returned, Kept, Cancelled, Kept, Kept, Kept, Kept, Refunded]
 };
 
 pub(crate) async fn measure(shop: &Shop, effort: Effort, report: &mut Report) -> Result<()> {
@@ -108,6 +109,7 @@ impl Customer<'_> {
             Afterwards::Kept => Ok(()),
             Afterwards::Cancelled => self.cancel(&path, guest).await,
             Afterwards::Refunded => self.refund(&path, guest).await,
+            Afterwards::Returned => self.take_back(&path, guest, &order["lines"]).await,
         }
     }
 
@@ -119,19 +121,56 @@ impl Customer<'_> {
 
     /// Gives a part back, once it was paid.
     async fn refund(&mut self, path: &str, guest: (&'static str, &str)) -> Result<()> {
-        while !self.is_paid(path, guest).await? {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        let (path, key) = (format!("{path}/refunds"), format!("{}-refund", self.key));
-        let headers = [("authorization", self.shared.staff.as_str()), ("idempotency-key", &key)];
+        self.until_paid(path, guest).await?;
+        let staff = ("authorization", self.shared.staff.as_str());
         let body = json!({"amount": {"amount_minor": 100, "currency": "KRW"}, "reason": "scratched"});
-        self.ask("refund", Method::POST, &path, &headers, Some(&body), StatusCode::CREATED).await.map(drop)
+        self.post("refund", &format!("{path}/refunds"), staff, &body).await.map(drop)
     }
 
-    async fn is_paid(&mut self, path: &str, guest: (&'static str, &str)) -> Result<bool> {
-        let answer = self.ask("show an order", Method::GET, path, &[guest], None, StatusCode::OK).await?;
-        let order: Value = serde_json::from_slice(&answer.body)?;
-        Ok(order["payment_status"] == "paid")
+    /// Sends everything, once it was paid, and takes it back: four requests of two people.
+    async fn take_back(&mut self, path: &str, guest: (&'static str, &str), lines: &Value) -> Result<()> {
+        self.until_paid(path, guest).await?;
+        let shared = self.shared;
+        let staff = ("authorization", shared.staff.as_str());
+        let all = lines.as_array().context("lines")?;
+        let unit = |line: &Value| json!({"line_id": line["id"], "quantity": line["quantity"]});
+        let unit_to_restock =
+            |line: &Value| json!({"line_id": line["id"], "quantity": line["quantity"], "restock": true});
+        let shipped = json!({"shipped": true});
+        self.post("ship", &format!("{path}/fulfilments"), staff, &shipped).await?;
+        let wanted = json!({"lines": all.iter().map(unit).collect::<Vec<_>>(), "reason": "does not fit"});
+        let asked = self.post("ask for a return", &format!("{path}/returns"), guest, &wanted).await?;
+        let asked: Value = serde_json::from_slice(&asked.body)?;
+        let path = format!("{path}/returns/{}", asked["returns"][0]["id"].as_str().context("a return")?);
+        let approved = json!({"status": "approved"});
+        self.ask("approve a return", Method::PATCH, &path, &[staff], Some(&approved), StatusCode::OK).await?;
+        let arrived: Vec<_> = all.iter().map(unit_to_restock).collect();
+        let receipt = json!({"lines": arrived, "include_shipping": true});
+        self.post("receive a return", &format!("{path}/receipts"), staff, &receipt).await.map(drop)
+    }
+
+    /// Asks for something to be made, under a key of its own.
+    async fn post(
+        &mut self,
+        what: &'static str,
+        path: &str,
+        who: (&'static str, &str),
+        body: &Value,
+    ) -> Result<Answer> {
+        let key = format!("{}-{what}", self.key).replace(' ', "-");
+        let headers = [who, ("idempotency-key", &key)];
+        self.ask(what, Method::POST, path, &headers, Some(body), StatusCode::CREATED).await
+    }
+
+    async fn until_paid(&mut self, path: &str, guest: (&'static str, &str)) -> Result<()> {
+        loop {
+            let answer = self.ask("show an order", Method::GET, path, &[guest], None, StatusCode::OK).await?;
+            let order: Value = serde_json::from_slice(&answer.body)?;
+            if order["payment_status"] == "paid" {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
     }
 
     async fn ask(
