@@ -229,6 +229,7 @@ async fn calm(shop: &Arc<Shop>) -> Vec<String> {
         };
         if !open.is_empty() {
             rests = 0;
+            check::settle_reversals(shop, &open).await;
         }
         if world.elapsed() - began > REST_WITHIN {
             return open.into_iter().map(|what| format!("it does not come to rest: {what}")).collect();
