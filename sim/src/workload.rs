@@ -55,7 +55,7 @@ const OF_SHOPPERS: &[Action] = actions! {
     14 payments::buy_and_act,
     4 payments::come_back,
     4 goods::cancel_units,
-    8 goods::ask_for_return,
+    8 goods::send_back,
     3 mischief::reuse_key,
     2 mischief::peep_at_order,
     2 mischief::order_without_address,
@@ -74,9 +74,8 @@ const OF_STAFF: &[Action] = actions! {
     16 goods::ship_part,
     16 goods::move_parcel,
     6 goods::cancel_units,
-    6 goods::ask_for_return,
-    10 goods::move_return,
-    12 goods::receive_return,
+    16 goods::send_back,
+    10 goods::deal_with_returns,
     4 staff::look_around,
 };
 

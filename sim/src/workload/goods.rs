@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Orders that somebody looks at to find one that suits.
-const LOOKS_MAX: u32 = 4;
+const LOOKS_MAX: u32 = 8;
 
 /// An order whose status is one of `statuses`, as staff sees it.
 async fn find(person: &mut Person, own: bool, statuses: &[&str]) -> Option<(KnownOrder, Value)> {
@@ -109,10 +109,10 @@ pub(super) async fn cancel_units(person: &mut Person) {
     make(person, &order, &who, "cancel", (what, body)).await;
 }
 
-/// Goods are to come back.
-pub(super) async fn ask_for_return(person: &mut Person) {
+/// Goods are to come back; often staff deals with that at once.
+pub(super) async fn send_back(person: &mut Person) {
     let is_staff = person.identity() == person.shop.staff;
-    let Some((order, seen)) = find(person, !is_staff, &["processing", "completed", "closed"]).await else { return };
+    let Some((order, seen)) = find(person, !is_staff, &["processing", "completed"]).await else { return };
     let left = |line: &Value| number(line, "fulfilled") - number(line, "returned");
     let lines = some_units(person, &seen, left);
     if lines.is_empty() {
@@ -123,13 +123,28 @@ pub(super) async fn ask_for_return(person: &mut Person) {
     let body = json!({"lines": lines, "reason": mark});
     let what = What::Return { order: order.id.clone(), mark };
     make(person, &order, &who, "returns", (what, body)).await;
+    for _ in 0..person.rng.below(4) {
+        deal_with_return(person, &order).await;
+    }
 }
 
-/// A return is approved, rejected, moved on.
-pub(super) async fn move_return(person: &mut Person) {
-    let Some((order, returning)) = any_return(person).await else { return };
+/// Staff deals with some return.
+pub(super) async fn deal_with_returns(person: &mut Person) {
+    let Some((order, _)) = find(person, false, &["processing", "completed"]).await else { return };
+    deal_with_return(person, &order).await;
+}
+
+/// A return of the order is approved or rejected, moved on, or its goods arrive.
+async fn deal_with_return(person: &mut Person, order: &KnownOrder) {
+    let ask = Ask::get(&person.shop.staff, format!("/v1/orders/{}", order.id));
+    let seen = person.shop.world.ask(&ask).await.done().cloned().unwrap_or_default();
+    let returns = seen["returns"].as_array().cloned().unwrap_or_default();
+    let Some(returning) = person.rng.pick(&returns).cloned() else { return };
     let steps: &[&str] = match returning["status"].as_str() {
-        Some("requested") => &["approved", "approved", "approved", "rejected", "cancelled"],
+        Some("requested") => &["approved", "approved", "approved", "approved", "rejected", "cancelled"],
+        Some("approved" | "in_transit" | "partially_received") if person.rng.chance(0.8) => {
+            return receive(person, order, &returning).await;
+        }
         Some("approved" | "in_transit") => &["in_transit", "in_transit", "cancelled"],
         _ => &["closed"],
     };
@@ -141,8 +156,7 @@ pub(super) async fn move_return(person: &mut Person) {
 }
 
 /// Goods of a return arrive, all or some of them, in good order or not.
-pub(super) async fn receive_return(person: &mut Person) {
-    let Some((order, returning)) = any_return(person).await else { return };
+async fn receive(person: &mut Person, order: &KnownOrder, returning: &Value) {
     let mut lines = Vec::new();
     for line in returning["lines"].as_array().into_iter().flatten() {
         let units = number(line, "quantity").unsigned_abs().max(1);
@@ -153,11 +167,5 @@ pub(super) async fn receive_return(person: &mut Person) {
     let body = json!({"lines": lines, "include_shipping": person.rng.chance(0.4)});
     let (staff, id) = (person.shop.staff.clone(), text(&returning["id"]));
     let what = What::Receive { order: order.id.clone(), returning: id.clone() };
-    make(person, &order, &staff, &format!("returns/{id}/receipts"), (what, body)).await;
-}
-
-async fn any_return(person: &mut Person) -> Option<(KnownOrder, Value)> {
-    let (order, seen) = find(person, false, &["processing", "completed"]).await?;
-    let returns = seen["returns"].as_array().cloned().unwrap_or_default();
-    Some((order, person.rng.pick(&returns).cloned()?))
+    make(person, order, &staff, &format!("returns/{id}/receipts"), (what, body)).await;
 }
