@@ -210,7 +210,8 @@ enum DeadLettersCommand {
 
 #[derive(Debug, Args)]
 struct EventsArguments {
-    /// Which topic: auth.events, product.events, order.events or payment.events
+    /// Which topic
+    #[arg(value_parser = ["auth.events", "product.events", "order.events", "payment.events"])]
     topic: String,
     /// Begin with the event at this offset
     #[arg(long, value_name = "OFFSET", default_value_t = 0)]

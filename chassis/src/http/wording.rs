@@ -54,6 +54,10 @@ fn of_parsing(message: &str) -> String {
         "number too small to fit in target type" => "is too small",
         "invalid float literal" | "cannot parse float from empty string" => "must be a number",
         "provided string was not `true` or `false`" => "must be `true` or `false`",
+        // Of times; in parameters nothing else is parsed by parts.
+        other if other.starts_with("failed to ") || other.starts_with("expected four digit year") => {
+            "must be a time such as 2026-11-22T09:30:00Z"
+        }
         other => other,
     }
     .to_owned()
@@ -95,4 +99,18 @@ fn found_value(found: &str) -> String {
 
 fn quoted_after<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
     message.strip_prefix(prefix)?.split('`').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_serde;
+
+    #[test]
+    fn a_time_is_asked_for_by_example() {
+        for wrong in ["yesterday", "", "2026-11-22", "2026-13-22T00:00:00Z", "2026-11-22T09:30:00", "2026-11-22T25:00Z"]
+        {
+            let said = wrong.parse::<jiff::Timestamp>().unwrap_err().to_string();
+            assert_eq!(of_serde(&said).detail, "must be a time such as 2026-11-22T09:30:00Z", "{wrong}: {said}");
+        }
+    }
 }

@@ -112,6 +112,7 @@ async fn what_was_said_is_read_from_anywhere() {
     assert_eq!(some, all[5..8]);
     let unknown = operator.run(&["events", "weather.events"]).await;
     assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("order.events"), "it names those that there are");
 
     assert!(shop.stop().success(), "{}", shop.log());
     let data = shop.data_dir();

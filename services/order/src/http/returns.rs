@@ -26,7 +26,7 @@ use super::{
 use crate::{
     advance_order::AdvanceError,
     order::{
-        returns::{ReceivedUnits, ReturnRefused, ReturnStatus},
+        returns::{ReceivedUnits, ReturnRefused, ReturnStatus, StepRefused},
         status,
     },
     order_view::OrderView,
@@ -237,16 +237,25 @@ impl From<ReturnRefused> for Problem {
                 "Only what was shipped, did not come back yet and is in no other return can be returned.",
             ),
             ReturnRefused::NoSuchReturn => Self::not_found("return of this order"),
-            ReturnRefused::Step(refused) => conflict(
-                "return_transition",
-                format!("A return that is {} cannot become {}.", refused.from.name(), refused.to.name()),
-            )
-            .with("status", refused.from),
+            ReturnRefused::Step(refused) => {
+                conflict("return_transition", step_detail(&refused)).with("status", refused.from)
+            }
             ReturnRefused::RefundPending => conflict(
                 "return_refund_pending",
                 "A refund of this return is on its way. It closes by itself when the money is back.".to_owned(),
             ),
             ReturnRefused::GiveBack(refused) => refused.into(),
         }
+    }
+}
+
+fn step_detail(StepRefused { from, to }: &StepRefused) -> String {
+    let from = from.name();
+    match to {
+        ReturnStatus::PartiallyReceived | ReturnStatus::Received => format!(
+            "Goods of a return that is {from} cannot be received: staff has to approve it first, and it must not have \
+             ended."
+        ),
+        _ => format!("A return that is {from} cannot become {}.", to.name()),
     }
 }

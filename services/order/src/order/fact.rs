@@ -144,7 +144,7 @@ pub(crate) struct RefundedLine {
     pub(crate) line_id: LineId,
     /// How many units.
     pub(crate) quantity: i64,
-    /// True if they go back on the shelf.
+    /// True if this refund puts them back on the shelf; what a cancellation or a return puts back is told there.
     pub(crate) restock: bool,
     /// The line's share of the refund.
     pub(crate) amount: Money,

@@ -96,6 +96,7 @@ async fn staff_ship_and_the_buyer_sends_back() {
     assert_eq!(json!(taxes), received.body["totals"]["tax"]["amount_minor"]);
     let again = site.send_as_staff(&format!("{returning}/receipts"), receipt, "receipt-2").await;
     assert_eq!(refusal(&again), refused(409, "return_transition"));
+    assert!(again.body["detail"].as_str().unwrap().contains("cannot be received"), "{}", again.body);
     assert_eq!(crate::verify::verify(&site.running.store).await.unwrap(), Vec::<String>::new());
     site.env.stop().await;
 }
