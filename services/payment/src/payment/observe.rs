@@ -11,7 +11,8 @@ use super::{
 /// How we know what the provider says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// It told by itself. Believed, unless it takes back what was certain: then it is asked.
+    /// It told by itself. Believed, unless it takes back what was certain: then it is asked. A refusal is asked
+    /// about afterwards: providers were seen to say DONE and ABORTED of a payment that they hold.
     Told,
     /// It answered us.
     Asked,
@@ -49,7 +50,7 @@ impl Payment {
             return Ok(());
         }
         attempt.provider_ref = Some(seen.provider_ref.clone());
-        let id = attempt.id;
+        let (id, was_open) = (attempt.id, attempt.in_flight());
         if self.newest_attempt().is_none_or(|newest| newest.id != id) {
             return self.observe_earlier_attempt(seen, change);
         }
@@ -69,6 +70,10 @@ impl Payment {
                 };
                 if followed.is_err() {
                     return self.conflict(change);
+                }
+                // The answer to the call may never come: what is held in spite of this is found only by asking.
+                if source == Source::Told && was_open && seen.status == ProviderStatus::Declined {
+                    change.jobs.push(Due { job: Job::Look { payment_id: self.id }, at: change.now });
                 }
             }
         }

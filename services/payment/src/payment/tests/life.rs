@@ -319,3 +319,21 @@ fn an_inquiry_may_overtake_the_call_that_it_is_about() {
     world.settle();
     assert_eq!(world.payment.state, PaymentState::RequiresCapture);
 }
+
+/// DONE and the answer to the call are lost, and the ABORTED that follows is not true.
+#[test]
+fn a_false_refusal_that_comes_before_the_answer_leaves_no_money_held() {
+    let mut world = World::new();
+    let operation = world.payment.operations[0].id;
+    let Ok(Reply::Send(call)) = world.handle(Command::Begin(operation)) else { panic!("{:?}", world.payment) };
+    world.provider.perform(&call);
+    let mut told = world.provider.history[0].clone();
+    abort(&mut told);
+    world.handle(Command::Notice(told)).unwrap();
+    assert_eq!(world.payment.state, PaymentState::Declined);
+    world.handle(Command::Answer(operation, Outcome::Unknown("lost".to_owned()))).unwrap();
+    world.end();
+    world.settle();
+    let held = world.provider.authorizations.values().next().unwrap();
+    assert_eq!((held.status, world.payment.state), (ProviderStatus::Voided, PaymentState::Canceled));
+}
