@@ -22,7 +22,7 @@ pub(super) enum Source {
 enum News {
     Old,
     Next,
-    /// Newer, and less than what was certain.
+    /// Against what was certain: newer and less than that, or more than a refusal.
     Backwards,
 }
 
@@ -55,7 +55,7 @@ impl Payment {
             return self.observe_earlier_attempt(seen, change);
         }
         self.provider_ref = Some(seen.provider_ref.clone());
-        match self.news(seen) {
+        match self.news(seen, source) {
             News::Old => {}
             News::Backwards if source == Source::Told => {
                 change.jobs.push(Due { job: Job::Look { payment_id: self.id }, at: change.now });
@@ -63,17 +63,20 @@ impl Payment {
             news => {
                 let before = (self.provider_rank, self.provider_sequence);
                 self.provider_rank = seen.status.rank();
-                self.provider_sequence = self.provider_sequence.max(seen.sequence);
+                // The answer to the call may never come: what is held in spite of a refusal is found only by asking, and
+                // what is told then must not look older than what was false.
+                let doubtful = source == Source::Told && was_open && seen.status == ProviderStatus::Declined;
+                if doubtful {
+                    change.jobs.push(Due { job: Job::Look { payment_id: self.id }, at: change.now });
+                } else {
+                    self.provider_sequence = self.provider_sequence.max(seen.sequence);
+                }
                 let followed = match news {
                     News::Backwards => self.take_back(seen, before, change),
                     News::Old | News::Next => self.follow(seen, change),
                 };
                 if followed.is_err() {
                     return self.conflict(change);
-                }
-                // The answer to the call may never come: what is held in spite of this is found only by asking.
-                if source == Source::Told && was_open && seen.status == ProviderStatus::Declined {
-                    change.jobs.push(Due { job: Job::Look { payment_id: self.id }, at: change.now });
                 }
             }
         }
@@ -83,7 +86,12 @@ impl Payment {
         Ok(())
     }
 
-    fn news(&self, seen: &Snapshot) -> News {
+    fn news(&self, seen: &Snapshot, source: Source) -> News {
+        // Which of the two was first, only the provider knows.
+        let refused = self.provider_rank == ProviderStatus::Declined.rank();
+        if refused && source == Source::Told && seen.status.rank() > self.provider_rank {
+            return News::Backwards;
+        }
         let later = match (seen.sequence, self.provider_sequence) {
             // A provider that does not count: the rank has to do.
             (0, _) | (_, 0) => Ordering::Equal,

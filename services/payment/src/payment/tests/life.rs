@@ -323,17 +323,34 @@ fn an_inquiry_may_overtake_the_call_that_it_is_about() {
 /// DONE and the answer to the call are lost, and the ABORTED that follows is not true.
 #[test]
 fn a_false_refusal_that_comes_before_the_answer_leaves_no_money_held() {
+    for later in [0, 1] {
+        let mut world = World::new();
+        let operation = world.payment.operations[0].id;
+        let Ok(Reply::Send(call)) = world.handle(Command::Begin(operation)) else { panic!("{:?}", world.payment) };
+        world.provider.perform(&call);
+        let mut told = world.provider.history[0].clone();
+        abort(&mut told);
+        told.sequence += later;
+        world.handle(Command::Notice(told)).unwrap();
+        assert_eq!(world.payment.state, PaymentState::Declined);
+        world.handle(Command::Answer(operation, Outcome::Unknown("lost".to_owned()))).unwrap();
+        world.end();
+        world.settle();
+        let held = world.provider.authorizations.values().next().unwrap();
+        assert_eq!((held.status, world.payment.state), (ProviderStatus::Voided, PaymentState::Canceled));
+    }
+}
+
+/// The same, but true: what was said before it, and is heard after it, is not believed.
+#[test]
+fn a_refusal_is_not_undone_by_older_news() {
     let mut world = World::new();
     let operation = world.payment.operations[0].id;
     let Ok(Reply::Send(call)) = world.handle(Command::Begin(operation)) else { panic!("{:?}", world.payment) };
     world.provider.perform(&call);
-    let mut told = world.provider.history[0].clone();
-    abort(&mut told);
-    world.handle(Command::Notice(told)).unwrap();
-    assert_eq!(world.payment.state, PaymentState::Declined);
-    world.handle(Command::Answer(operation, Outcome::Unknown("lost".to_owned()))).unwrap();
-    world.end();
+    world.provider.happen(abort);
+    world.newest_webhook();
+    world.webhook(0);
     world.settle();
-    let held = world.provider.authorizations.values().next().unwrap();
-    assert_eq!((held.status, world.payment.state), (ProviderStatus::Voided, PaymentState::Canceled));
+    assert_eq!((world.payment.state, world.names()), (PaymentState::Declined, vec!["payment.declined"]));
 }
