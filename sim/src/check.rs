@@ -8,7 +8,7 @@ use http::{Request, header};
 use http_body_util::BodyExt as _;
 use notification_service::store::SEND_QUEUE;
 use payment_service::store::PaymentRecord;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -27,10 +27,6 @@ use crate::{
 /// Items asked for at once.
 const PAGE_LEN: usize = 100;
 const DEAD_MAX: usize = 1000;
-/// How the order service says that money is missing.
-const TAKEN_BACK: &str = "its deposit was taken back";
-/// Windows for returns that are over before a world has to be at rest.
-const WINDOW_DAYS_AWAITED: u32 = 1;
 
 /// What stands in the way of looking; it is a finding like others.
 type Looked<T> = Result<T, String>;
@@ -56,11 +52,6 @@ pub async fn unrest(shop: &Shop) -> Looked<Vec<String>> {
     if let Some(store) = world.parts(Place::Order).order_store {
         open.extend(order_service::verify::examine(&store).await.map_err(said)?.in_progress);
     }
-    let orders = list(shop, "/v1/orders").await?;
-    open.retain(|what| !(what.ends_with(TAKEN_BACK) && orders.iter().any(|order| is_owed(order, what))));
-    if world.plan.return_window_days <= WINDOW_DAYS_AWAITED {
-        open.extend(windows_open(shop, &orders).await?);
-    }
     for PaymentRecord { payment, .. } in payments(world).await? {
         if payment.operations.iter().any(payment_service::payment::Operation::in_flight) {
             open.push(format!("{} has operations under way", payment.id));
@@ -72,33 +63,6 @@ pub async fn unrest(shop: &Shop) -> Looked<Vec<String>> {
         }
     }
     Ok(open)
-}
-
-/// True if `what` is about `order` and its goods have left: it is for people to get the money.
-fn is_owed(order: &Value, what: &str) -> bool {
-    what.contains(&text(&order["id"])) && order["fulfilment_status"] != "none"
-}
-
-/// Orders that are closed as soon as their goods can no longer come back.
-async fn windows_open(shop: &Shop, orders: &[Value]) -> Looked<Vec<String>> {
-    let mut open = Vec::new();
-    for summary in orders.iter().filter(|order| order["status"] == "completed") {
-        let id = text(&summary["id"]);
-        if !get(shop, &format!("/v1/orders/{id}")).await?["return_until"].is_null() {
-            open.push(format!("{id} is not closed"));
-        }
-    }
-    Ok(open)
-}
-
-/// Calls off what nobody pays for any more, as staff does: orders whose deposit was taken back and did not come again.
-pub(crate) async fn settle_reversals(shop: &Shop, open: &[String]) {
-    for what in open.iter().filter(|what| what.ends_with(TAKEN_BACK)) {
-        let Some(id) = what.split([' ', ':']).find(|word| word.starts_with("ord_")) else { continue };
-        let key = format!("settle-reversal-of-{id}");
-        let ask = Ask::post(&shop.staff, format!("/v1/orders/{id}/cancel"), &key, json!({"reason": "nobody pays"}));
-        shop.world.insist(&ask, 5).await;
-    }
 }
 
 async fn shelves(shop: &Shop) -> Looked<BTreeMap<String, Shelf>> {
@@ -182,12 +146,11 @@ async fn between_services(shop: &Shop) -> Looked<Vec<String>> {
     let mut accounts = Vec::new();
     for summary in summaries {
         let id = text(&summary["id"]);
-        let mut order = get(shop, &format!("/v1/orders/{id}")).await?;
-        order["events"] = list(shop, &format!("/v1/orders/{id}/events")).await?.into();
+        let order = get(shop, &format!("/v1/orders/{id}")).await?;
         let payments = list(shop, &format!("/v1/payments?order_id={id}")).await?;
         let mut authorizations = Vec::new();
-        for reference in payments.iter().flat_map(references) {
-            let path = format!("/v1/authorizations?reference={reference}");
+        for payment in &payments {
+            let path = format!("/v1/authorizations?reference={}", text(&payment["id"]));
             let found = provider(&shop.world, &path).await?;
             authorizations.extend(found["items"].as_array().cloned().unwrap_or_default());
         }
@@ -205,11 +168,6 @@ async fn between_services(shop: &Shop) -> Looked<Vec<String>> {
     Ok(wrong)
 }
 
-/// Under which names the provider knows a payment: one for each method that was tried.
-fn references(payment: &Value) -> [String; 3] {
-    ["", "-2", "-3"].map(|attempt| format!("{}{attempt}", text(&payment["id"])))
-}
-
 /// Money at the provider that belongs to no order.
 async fn stray_money(shop: &Shop, accounts: &[Account]) -> Looked<Vec<String>> {
     let totals = provider(&shop.world, "/control/totals").await?;
@@ -225,9 +183,8 @@ async fn stray_money(shop: &Shop, accounts: &[Account]) -> Looked<Vec<String>> {
         }
     }
     let known = accounts.iter().flat_map(|account| &account.authorizations);
-    let known = known
-        .filter(|one| ["authorized", "partially_captured", "captured"].map(Value::from).contains(&one["status"]))
-        .count();
+    let known =
+        known.filter(|one| !["declined", "voided", "pending"].map(Value::from).contains(&one["status"])).count();
     if totals["held"] != known {
         wrong.push(format!("the provider made {} charges, of which {known} are for orders", totals["held"]));
     }

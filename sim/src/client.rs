@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::{
     net::Wire,
-    services::{PROVIDER_KEY, PROVIDER_URL, SHOP_URL},
     world::{Place, World},
 };
 
@@ -115,13 +114,8 @@ impl World {
 
     fn judge(&self, status: StatusCode, body: Value) -> Answer {
         if status.is_success() {
-            for (list, what) in [("refunds", "refund"), ("fulfilments", "fulfilment"), ("returns", "return")] {
-                for one in body[list].as_array().into_iter().flatten() {
-                    self.coverage.reached(&format!("{what}: {}", one["status"].as_str().unwrap_or("?")));
-                }
-            }
-            if let Some(goods) = body["fulfilment_status"].as_str() {
-                self.coverage.reached(&format!("goods: {goods}"));
+            for refund in body["refunds"].as_array().into_iter().flatten() {
+                self.coverage.reached(&format!("refund: {}", refund["status"].as_str().unwrap_or("?")));
             }
             if body["status_reason"] == "out_of_stock" {
                 self.coverage.reached("cancelled: out_of_stock");
@@ -163,30 +157,6 @@ impl World {
             pause = (pause * 2).min(Duration::from_secs(20));
         }
         Answer::Unknown
-    }
-}
-
-impl World {
-    /// A buyer's browser at the provider's page `url`: says `decision`. Answers where in the shop it is sent then.
-    pub(crate) async fn decide_at(self: &Arc<Self>, url: &str, decision: &'static str) -> Option<String> {
-        let request = Request::post(url.strip_prefix(PROVIDER_URL)?).body(Body::from(decision)).ok()?;
-        let response = self.outside_provider().send(request).await.ok()?;
-        let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-        location.strip_prefix(SHOP_URL).map(str::to_owned)
-    }
-
-    /// Something that happens at the provider without the shop; `None` if it refuses, or nobody knows.
-    pub(crate) async fn at_provider(self: &Arc<Self>, path: &str, body: &Value) -> Option<Value> {
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let request = Request::post(path).header(header::AUTHORIZATION, format!("Bearer {PROVIDER_KEY}"));
-        let response = self.outside_provider().send(request.body(body).ok()?).await.ok()?;
-        let done = response.status().is_success();
-        let body = response.into_body().collect().await.ok()?.to_bytes();
-        done.then(|| serde_json::from_slice(&body).ok()).flatten()
-    }
-
-    fn outside_provider(self: &Arc<Self>) -> Wire {
-        Wire { world: Arc::clone(self), from: Place::Outside, to: Place::Provider }
     }
 }
 

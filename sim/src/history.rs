@@ -47,34 +47,6 @@ pub enum What {
         /// Its reason, which no other refund has.
         reason: String,
     },
-    /// To call units of an order off.
-    CancelUnits {
-        /// Which order.
-        order: String,
-        /// Its reason, which nothing else has.
-        mark: String,
-    },
-    /// To pack a parcel.
-    Fulfil {
-        /// Which order.
-        order: String,
-        /// Its tracking number, which no other parcel has.
-        mark: String,
-    },
-    /// To send goods back.
-    Return {
-        /// Which order.
-        order: String,
-        /// Its reason, which no other return has.
-        mark: String,
-    },
-    /// To take goods of a return.
-    Receive {
-        /// Which order.
-        order: String,
-        /// Which return.
-        returning: String,
-    },
     /// To change what is on the shelf.
     Adjust {
         /// Which variant.

@@ -21,8 +21,6 @@ pub struct Plan {
     pub pay_within_seconds: u32,
     /// How much longer its stock is held.
     pub hold_margin_seconds: u32,
-    /// How long goods may be sent back.
-    pub return_window_days: u32,
     /// Keeps the lines of the trace, not only their hash.
     pub recorded: bool,
 }
@@ -46,7 +44,6 @@ impl Plan {
             faults,
             pay_within_seconds: *rng.pick(&[10, 20, 60, 900]).unwrap_or(&300),
             hold_margin_seconds: *rng.pick(&[1, 5, 300]).unwrap_or(&300),
-            return_window_days: *rng.pick(&[0, 1, 30, 30]).unwrap_or(&30),
             recorded: false,
         }
     }

@@ -27,8 +27,6 @@ use crate::{
 const REST_WITHIN: Duration = Duration::from_secs(48 * 3600);
 /// What was under way when the faults stopped is over after this.
 const LULL: Duration = Duration::from_secs(120);
-/// How long nobody looks whether it has.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// A clock can be wrong by so much.
 const CLOCK_ERROR_MILLIS: u64 = 20_000;
 
@@ -231,12 +229,11 @@ async fn calm(shop: &Arc<Shop>) -> Vec<String> {
         };
         if !open.is_empty() {
             rests = 0;
-            check::settle_reversals(shop, &open).await;
         }
         if world.elapsed() - began > REST_WITHIN {
             return open.into_iter().map(|what| format!("it does not come to rest: {what}")).collect();
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = (pause * 2).min(Duration::from_secs(120));
     }
 }

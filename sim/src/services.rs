@@ -33,11 +33,7 @@ use crate::{
 pub const PROVIDER_KEY: &str = "sk_simulated";
 /// What the provider signs webhooks with.
 pub const WEBHOOK_SECRET: &str = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0";
-/// Where buyers reach it.
-pub const PROVIDER_URL: &str = "https://pay.sim";
-/// Where buyers reach the shop.
-pub const SHOP_URL: &str = "https://shop.sim";
-/// Where the provider sends them.
+/// Where it sends them.
 pub const WEBHOOK_PATH: &str = "/v1/payment-providers/sandbox/webhooks";
 
 /// What runs at a place, as far as others use it.
@@ -158,7 +154,6 @@ async fn order(world: &Arc<World>, env: &Env) -> Built {
     let config = order_service::Config {
         pay_within_seconds: world.plan.pay_within_seconds,
         hold_margin_seconds: world.plan.hold_margin_seconds,
-        return_window_days: world.plan.return_window_days,
         ..order_service::Config::default()
     };
     let deps = order_service::Deps {
@@ -188,7 +183,6 @@ fn payment(world: &Arc<World>, env: &Env) -> Built {
         webhook_secret: SecretString::from(WEBHOOK_SECRET),
     };
     let provider = SandboxProvider::new(Arc::new(transport), account).map_err(text)?;
-    let provider = provider.returning_to(Some(SHOP_URL.to_owned()));
     let providers = Providers::default().with("sandbox", payment_service::guarded(&config, Arc::new(provider)));
     let deps = payment_service::Deps {
         env: env.clone(),
@@ -248,7 +242,6 @@ fn provider(world: &Arc<World>, env: &Env) -> Built {
         secret_key: SecretString::from(PROVIDER_KEY),
         webhook_secret: SecretString::from(WEBHOOK_SECRET),
         control: true,
-        public_url: Some(PROVIDER_URL.to_owned()),
         ..SandboxConfig::default()
     };
     let location = world.location(Place::Provider, "provider").map_err(text)?;

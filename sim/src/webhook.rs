@@ -42,11 +42,6 @@ impl Webhook {
         request
     }
 
-    fn is_only_word(&self) -> bool {
-        let event: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        event["type"] == "authorization.awaiting_deposit"
-    }
-
     /// The same event, saying that it was declined after all; `None` if it says nothing of the kind.
     fn contradiction(&self, now: i64) -> Option<Self> {
         let mut event: Value = serde_json::from_slice(&self.body).ok()?;
@@ -99,17 +94,6 @@ impl Transport for WebhookWire {
         let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
         let webhook = Webhook { uri: head.uri, headers: head.headers, body };
         let world = &self.wire.world;
-        // That a bank took a transfer back is said nowhere else: whoever loses this cannot know.
-        if webhook.is_only_word() {
-            return self.wire.send(webhook.request()).await;
-        }
-        // DONE, and ABORTED 46 ms later, whatever becomes of DONE.
-        if let Some(env) = world.env(Place::Provider)
-            && let Some(contradiction) = webhook.contradiction(env.now().as_second())
-            && world.strikes(Fault::WebhookContradicted, &"webhook")
-        {
-            self.later(CONTRADICTED_AFTER, contradiction);
-        }
         if world.strikes(Fault::WebhookLost, &"webhook") {
             return Ok(taken());
         }
@@ -124,6 +108,15 @@ impl Transport for WebhookWire {
             self.later(self.millis(Fault::WebhookReordered, 0, 5_000), webhook);
             return Ok(taken());
         }
-        self.wire.send(webhook.request()).await
+        let answer = self.wire.send(webhook.request()).await;
+        // DONE has been heard; ABORTED comes after it.
+        if answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+            && let Some(env) = world.env(Place::Provider)
+            && let Some(contradiction) = webhook.contradiction(env.now().as_second())
+            && world.strikes(Fault::WebhookContradicted, &"webhook")
+        {
+            self.later(CONTRADICTED_AFTER, contradiction);
+        }
+        answer
     }
 }

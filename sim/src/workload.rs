@@ -2,9 +2,7 @@
 
 mod carts;
 mod checkout;
-mod goods;
 mod mischief;
-mod payments;
 mod refunds;
 mod staff;
 mod tour;
@@ -51,11 +49,7 @@ const OF_SHOPPERS: &[Action] = actions! {
     8 checkout::check_out_while_adding,
     8 checkout::rush,
     6 tour::look_at_orders,
-    8 tour::cancel_order,
-    14 payments::buy_and_act,
-    4 payments::come_back,
-    4 goods::cancel_units,
-    8 goods::send_back,
+    10 tour::cancel_order,
     3 mischief::reuse_key,
     2 mischief::peep_at_order,
     2 mischief::order_without_address,
@@ -69,13 +63,7 @@ const OF_STAFF: &[Action] = actions! {
     10 staff::restock,
     4 staff::write_off,
     5 staff::edit_price,
-    4 staff::cancel_any_order,
-    16 goods::ship_all,
-    16 goods::ship_part,
-    16 goods::move_parcel,
-    6 goods::cancel_units,
-    16 goods::send_back,
-    10 goods::deal_with_returns,
+    5 staff::cancel_any_order,
     4 staff::look_around,
 };
 
@@ -87,8 +75,6 @@ const TOKENS: &[&str] = &[
     "tok_approve",
     "tok_decline",
     "tok_insufficient_funds",
-    "tok_3ds",
-    "tok_virtual_account",
     "tok_error",
     "tok_pending",
     "tok_pending_decline",

@@ -59,13 +59,7 @@ fn cart_of(what: &What) -> Option<&str> {
         | What::CartSet { cart, .. }
         | What::CartLook { cart }
         | What::Checkout { cart, .. } => Some(cart),
-        What::Cancel { .. }
-        | What::Refund { .. }
-        | What::CancelUnits { .. }
-        | What::Fulfil { .. }
-        | What::Return { .. }
-        | What::Receive { .. }
-        | What::Adjust { .. } => None,
+        What::Cancel { .. } | What::Refund { .. } | What::Adjust { .. } => None,
     }
 }
 

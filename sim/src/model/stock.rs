@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     client::Answer,
     history::{Act, What},
-    shop::{Variant, text},
+    shop::{Variant, text, units_of},
 };
 
 /// What is on the shelf at the end.
@@ -19,30 +19,21 @@ pub struct Shelf {
     pub reserved: i64,
 }
 
-/// What of an order has left the shelf for good: all of what was confirmed, less what was put back. What was lost on
-/// its way is gone, too.
+/// What of an order has left the shelf for good: all of what was confirmed, less what was put back.
 fn gone(order: &Value, variant: &str) -> i64 {
     let status = text(&order["status"]);
     if !matches!(status.as_str(), "confirmed" | "processing" | "completed" | "closed") {
         return 0;
     }
-    let lines = order["lines"].as_array().into_iter().flatten().filter(|line| line["variant_id"] == variant);
-    lines.map(|line| line["quantity"].as_i64().unwrap_or(0) - put_back(order, &line["id"])).sum()
-}
-
-/// Units of `line` that the order says went back on the shelf.
-pub fn put_back(order: &Value, line: &Value) -> i64 {
-    let events = order["events"].as_array().into_iter().flatten();
-    let parts = events.flat_map(|event| {
-        let (parts, flagged) = match event["type"].as_str() {
-            Some("refund_requested") => (&event["data"]["lines"], true),
-            Some("lines_cancelled" | "return_received") => (&event["data"]["restock"], false),
-            _ => (&Value::Null, false),
-        };
-        let parts = parts.as_array().into_iter().flatten();
-        parts.filter(move |part| !flagged || part["restock"] == true)
-    });
-    parts.filter(|part| part["line_id"] == *line).filter_map(|part| part["quantity"].as_i64()).sum()
+    let of_variant: Vec<&Value> =
+        order["lines"].as_array().into_iter().flatten().filter(|line| line["variant_id"] == variant).collect();
+    let refunds = order["refunds"].as_array().into_iter().flatten();
+    let back: i64 = refunds
+        .flat_map(|refund| refund["lines"].as_array().into_iter().flatten())
+        .filter(|part| part["restock"] == true && of_variant.iter().any(|line| line["id"] == part["line_id"]))
+        .filter_map(|part| part["quantity"].as_i64())
+        .sum();
+    units_of(order, variant) - back
 }
 
 /// Shelves that do not hold what they should. Every attempt has an outcome by now.

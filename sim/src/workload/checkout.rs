@@ -46,8 +46,7 @@ pub(super) async fn rush(person: &mut Person) {
     }
     let mut orders = Vec::new();
     for at in carts {
-        let token = any_token(person);
-        orders.extend(asks(person, at, 1, token));
+        orders.extend(asks(person, at, 1));
     }
     place(person, orders, vec![]).await;
 }
@@ -56,16 +55,14 @@ pub(super) async fn rush(person: &mut Person) {
 pub(super) async fn check_out_while_adding(person: &mut Person) {
     let (Some(at), Some(variant)) = (person.any_cart(), person.any_variant()) else { return };
     let cart = person.carts[at].clone();
-    let token = any_token(person);
-    let orders = asks(person, at, 1, token);
+    let orders = asks(person, at, 1);
     let body = json!({"variant_id": variant.id, "quantity": 1});
     let add = Ask::post(&cart.owner, format!("/v1/carts/{}/lines", cart.id), &person.key(), body);
     place(person, orders, vec![(What::CartAdd { cart: cart.id, variant: variant.id, quantity: 1 }, add)]).await;
 }
 
 async fn order(person: &mut Person, at: usize, times: u64) {
-    let token = any_token(person);
-    let orders = asks(person, at, times, token);
+    let orders = asks(person, at, times);
     place(person, orders, vec![]).await;
     // Now and then somebody goes on with a cart that is ordered.
     if person.rng.chance(0.8) {
@@ -73,19 +70,10 @@ async fn order(person: &mut Person, at: usize, times: u64) {
     }
 }
 
-/// The cart is ordered with this method.
-pub(super) async fn order_with(person: &mut Person, at: usize, token: &str) -> Vec<KnownOrder> {
-    let orders = asks(person, at, 1, token);
-    place(person, orders, vec![]).await
-}
-
-fn any_token(person: &mut Person) -> &'static str {
-    person.rng.pick(TOKENS).copied().unwrap_or("tok_approve")
-}
-
 /// So many requests to order the cart, some under the same key.
-fn asks(person: &mut Person, at: usize, times: u64, token: &str) -> Vec<(What, Ask)> {
+fn asks(person: &mut Person, at: usize, times: u64) -> Vec<(What, Ask)> {
     let cart = person.carts[at].clone();
+    let token = person.rng.pick(TOKENS).copied().unwrap_or("tok_approve");
     let mut body = json!({"cart_id": cart.id, "payment_method": {"provider": "sandbox", "token": token}});
     if person.rng.chance(0.3) {
         // What the buyer saw; prices may have changed since.
@@ -106,21 +94,18 @@ fn asks(person: &mut Person, at: usize, times: u64, token: &str) -> Vec<(What, A
     asks
 }
 
-/// Places `orders` and does `others`, all at the same moment. Answers the orders that were placed.
-async fn place(person: &mut Person, orders: Vec<(What, Ask)>, others: Vec<(What, Ask)>) -> Vec<KnownOrder> {
+/// Places `orders` and does `others`, all at the same moment.
+async fn place(person: &mut Person, orders: Vec<(What, Ask)>, others: Vec<(What, Ask)>) {
     let tries = person.tries();
     let shop = std::sync::Arc::clone(&person.shop);
     let acts = orders.into_iter().chain(others).map(async |(what, ask)| {
         let is_order = matches!(what, What::Checkout { .. });
         let owner = ask.identity.clone();
-        match shop.act(what, ask, tries).await {
-            Answer::Done(order) if is_order => {
-                let known = KnownOrder { id: text(&order["id"]), owner };
-                shop.know(known.clone());
-                Some(known)
-            }
-            _ => None,
+        if let Answer::Done(order) = shop.act(what, ask, tries).await
+            && is_order
+        {
+            shop.know(KnownOrder { id: text(&order["id"]), owner });
         }
     });
-    join_all(acts).await.into_iter().flatten().collect()
+    join_all(acts).await;
 }
