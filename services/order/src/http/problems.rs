@@ -170,7 +170,8 @@ impl From<GiveBackRefused> for Problem {
                 "The money is held and not captured yet, so nothing can go back. Try again when `payment_status` is \
                  `paid`.",
             )
-            .kind("payment_not_captured"),
+            .kind("payment_not_captured")
+            .undecided(),
             GiveBackRefused::Money(error) => amount(&error),
         }
     }
