@@ -31,13 +31,17 @@ impl Consumer for Listener {
         if envelope.source == PaymentEvent::SOURCE {
             let Some(event) = PaymentEvent::open(envelope)? else { return Ok(()) };
             let decide = |order: &Order| follow_payment(order, event.clone(), envelope);
-            self.follow(envelope, "payment", order_of(&event), decide).await
+            self.follow(envelope, "payment", order_of(&event), decide).await?;
         } else if envelope.event_type == COMMIT_FAILED {
             let Some(ProductEvent::StockCommitFailed(event)) = ProductEvent::open(envelope)? else { return Ok(()) };
-            self.follow(envelope, "product", event.order_id, Order::run_out_of_stock).await
-        } else {
-            Ok(())
+            let order = self.follow(envelope, "product", event.order_id, Order::run_out_of_stock).await?;
+            if order.has_shipped() {
+                // The goods were there for whoever packed them; the stock that is recorded is not what is on the shelf.
+                metrics::counter!("order_shipped_without_stock_total").increment(1);
+                tracing::error!(order = %order.id, "goods left that were not in stock: count the shelf");
+            }
         }
+        Ok(())
     }
 }
 
@@ -48,14 +52,14 @@ impl Listener {
         actor: &str,
         order_id: OrderId,
         decide: impl Fn(&Order) -> Vec<Fact>,
-    ) -> Result<(), ConsumeError> {
+    ) -> Result<Order, ConsumeError> {
         let at = self.service.env.now();
         let origin = Origin { actor: actor.to_owned(), cause: envelope.id.to_string(), at };
         let handles = || Some(Handled { consumer: GROUP, envelope: envelope.clone() });
         let advanced: Result<Order, AdvanceError<Infallible>> =
             self.service.advance(order_id, origin, handles, |order| Ok(decide(order)), |_| Ok(None)).await;
         match advanced {
-            Ok(_) => Ok(()),
+            Ok(order) => Ok(order),
             Err(AdvanceError::NotFound) => Err(ConsumeError::Poison(format!("there is no order {order_id}"))),
             Err(AdvanceError::Busy) => Err(ConsumeError::Retry(format!("{order_id} is busy"))),
             Err(AdvanceError::Store(error)) => Err(error.into()),
