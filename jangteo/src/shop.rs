@@ -162,22 +162,27 @@ fn upstream(service: &Service) -> Upstream {
     Upstream { service: service.name, transport }
 }
 
-/// Starts the sandbox provider on a port of its own, with secrets that only this process knows.
+/// Starts the sandbox provider as it is configured. What is not set, only this process knows.
 async fn start_sandbox(config: &Config, env: &Env, folder: &Path, url: &str) -> Result<SandboxProviderConfig> {
     let secret = |prefix: &str| {
         let bytes: [u8; 24] = env.random_bytes();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         SecretString::from(format!("{prefix}{hex}"))
     };
-    let (secret_key, webhook_secret) = (secret("sk_"), secret("whs_"));
-    let listener = server::bind(([127, 0, 0, 1], 0).into()).await?;
+    let configured = &config.sandbox_provider;
+    let secret_key = match configured.secret_key.expose_secret() {
+        "" => secret("sk_"),
+        _ => configured.secret_key.clone(),
+    };
+    let webhook_secret = secret("whs_");
+    let listener = server::bind(configured.listen).await.context("the sandbox provider (sandbox_provider.listen)")?;
     let address = listener.local_addr()?;
     let sandbox = SandboxConfig {
         listen: address,
         secret_key: secret_key.clone(),
         webhook_secret: webhook_secret.clone(),
         webhook_url: Some(format!("{url}/v1/payment-providers/sandbox/webhooks")),
-        ..config.sandbox_provider.clone()
+        ..configured.clone()
     };
     let location = Location::in_folder(folder, "sandbox-provider.db");
     let router = sandbox_provider::build(sandbox, &location, env).await?;

@@ -216,12 +216,17 @@ impl Bank {
     }
 
     async fn order(&self, path: &str, body: &Value) -> Value {
-        let bearer = format!("Bearer {SECRET_KEY}");
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let reply = browse(&format!("{}{path}", self.url), &headers, Some(&body.to_string())).await;
-        assert_eq!(reply.status, StatusCode::OK, "{path}: {}", reply.text);
-        reply.json()
+        order_at(&self.url, path, body).await
     }
+}
+
+/// Asks the provider at `url` for something under `/control`.
+async fn order_at(url: &str, path: &str, body: &Value) -> Value {
+    let bearer = format!("Bearer {SECRET_KEY}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let reply = browse(&format!("{url}{path}"), &headers, Some(&body.to_string())).await;
+    assert_eq!(reply.status, StatusCode::OK, "{path}: {}", reply.text);
+    reply.json()
 }
 
 #[tokio::test]
@@ -251,6 +256,24 @@ async fn a_transfer_arrives_and_is_taken_back() {
     let ship = order.shop.post(&format!("{}/fulfilments", order.path)).bearer(&order.admin).key("ship-it");
     let refused = ship.json(&json!({"shipped": true})).send().await.problem(409, "order_not_paid");
     assert_eq!(refused["payment_status"], gone["payment_status"]);
+    order.shop.stop_and_verify();
+}
+
+#[tokio::test]
+async fn the_provider_beside_the_shop_can_keep_its_address_and_key() {
+    let url = format!("http://127.0.0.1:{}", free_port());
+    let settings = format!(
+        "[sandbox_provider]\nlisten = \"{}\"\nsecret_key = \"{SECRET_KEY}\"\ncontrol = true\n",
+        url.trim_start_matches("http://")
+    );
+    let mut order = Waiting::of(Shop::open_with(&settings).await, "tok_virtual_account").await;
+    order.once_it_waits().await;
+    order.shop = order.shop.kill_and_restart().await;
+    order.admin = order.shop.admin_token().await;
+    let path = format!("/v1/payments?order_id={}", order.id);
+    let payments = order.shop.get(&path).bearer(&order.admin).send().await.expect(200).json();
+    order_at(&url, "/control/deposits", &json!({"id": payments["items"][0]["provider_ref"]})).await;
+    order.once_paid().await;
     order.shop.stop_and_verify();
 }
 
