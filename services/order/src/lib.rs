@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests"))]
 
 mod advance_order;
+#[cfg(any(test, feature = "bench"))]
 pub mod append_life;
 mod cancel_order;
 mod cart;
